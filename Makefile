@@ -1,0 +1,79 @@
+# Every command that CI and people run. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+
+.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-smoke stubs lock wheel clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+tools:
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: install Python 3.10 or newer (https://www.python.org/downloads/)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$$($(PYTHON) --version) is too old: fastfeat needs Python 3.10 or newer; name another one with 'make PYTHON=python3.12 ...'"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: 'apt-get install python3-venv', or a Python from python.org"; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is missing: install a stable Rust toolchain (https://rustup.rs)"; exit 1; }
+	@command -v cc >/dev/null || { echo "a C linker is missing: 'apt-get install gcc', or Xcode's command line tools"; exit 1; }
+
+$(BIN)/.installed: requirements-dev.txt | tools
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing locked dependencies into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(BIN)/.built: $(BIN)/.installed $(RUST_SOURCES) pyproject.toml
+	@echo "building fastfeat (release; the first build takes some minutes)"
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked --quiet
+	@touch $@
+
+develop: $(BIN)/.built ## set up .venv and build fastfeat into it
+
+demo: develop ## flights of 2013: features, model, scores, latencies
+	@$(BIN)/python -m examples.flights
+
+test: develop ## every test of both languages
+	$(MAKE) test-rust
+	$(MAKE) test-python
+
+test-rust: develop
+	LIGHTGBM_LIBRARY="$$($(BIN)/python -c 'import lightgbm, pathlib; print(next(pathlib.Path(lightgbm.__file__).parent.rglob("lib_lightgbm.*")))')" cargo test --locked --workspace
+
+test-python: develop
+	$(BIN)/python -m pytest tests
+
+check: format lint types stubs-check test ## format, lint, types and tests of both languages
+
+format: develop
+	cargo fmt --all --check
+	$(BIN)/ruff format --check .
+
+lint: develop
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check .
+
+types: develop
+	$(BIN)/mypy
+
+stubs-check: develop
+	$(BIN)/python -m mypy.stubtest fastfeat._core
+
+bench: develop ## latency and throughput, held to benches/gates.toml
+	$(BIN)/python -m pytest benches -q --benchmark-disable-gc
+
+bench-smoke: develop ## the benchmarks once and tiny, so that they do not rot
+	FASTFEAT_BENCH_EVENTS=5000 $(BIN)/python -m pytest benches -q
+
+lock: $(BIN)/.installed ## write requirements-dev.txt anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --group dev --no-emit-index-url --no-annotate --output-file requirements-dev.txt pyproject.toml
+
+wheel: develop ## a wheel in dist/
+	$(BIN)/maturin build --release --locked --out dist
+
+clean: ## remove what was built
+	rm -rf $(VENV) target dist

@@ -1,0 +1,103 @@
+//! What the world can do wrong, each with the value and the way out.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// A definition that cannot be compiled: where it stands, what is wrong, the way out.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[error("{place}: {message}")]
+pub struct DefinitionError {
+    /// Feature, stream or field the mistake stands in.
+    pub place: String,
+    /// The found value, the rule and the way out.
+    pub message: String,
+}
+
+impl DefinitionError {
+    /// `place` is e.g. ``feature `spend_1h` ``.
+    pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { place: place.into(), message: message.into() }
+    }
+}
+
+/// One rule that one field of an event breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Name of the field; empty when the event as a whole is at fault.
+    pub field: String,
+    /// The value found, shortened to [`Problem::VALUE_CHARS_MAX`] characters.
+    pub value: String,
+    /// Stable name of the rule: `required`, `type`, `not_null`, `ge`, `gt`, `le`, `lt`, `one_of`, `pattern`,
+    /// `max_bytes`, `allow_nan`, `range`, `json`, `object`, `stream`, `duplicate`.
+    pub rule: &'static str,
+    /// A sentence with the rule's own value and the way out.
+    pub message: String,
+}
+
+impl Problem {
+    /// A megabyte of text in an event is not repeated in the error about it.
+    pub const VALUE_CHARS_MAX: usize = 80;
+
+    /// Shortens `value` so that an error stays readable.
+    pub fn new(field: &str, value: impl fmt::Display, rule: &'static str, message: impl Into<String>) -> Self {
+        let value = value.to_string();
+        let value = match value.char_indices().nth(Self::VALUE_CHARS_MAX) {
+            None => value,
+            Some((end, _)) => format!("{}… ({} bytes)", &value[..end], value.len()),
+        };
+        Self { field: field.to_owned(), value, rule, message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.field.is_empty() {
+            write!(f, "{}", self.message)
+        } else {
+            write!(f, "field `{}` is {}: {}", self.field, self.value, self.message)
+        }
+    }
+}
+
+/// Why an event was refused. The engine's state is what it was before.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum EventError {
+    /// It breaks rules of its schema.
+    #[error("stream `{stream}`: {}", join(.problems))]
+    Invalid {
+        /// Name of the stream.
+        stream: String,
+        /// Every broken rule, in the order of the fields.
+        problems: Vec<Problem>,
+    },
+    /// It is older than the lateness of its stream allows.
+    #[error(
+        "stream `{stream}`: event at {time} is {behind_us} us older than the newest ({newest}) and the stream allows {lateness_us} us; \
+         sort the input, or raise `lateness`"
+    )]
+    Late {
+        /// Name of the stream.
+        stream: String,
+        /// ISO 8601 time of the event.
+        time: String,
+        /// ISO 8601 time of the newest event of the stream.
+        newest: String,
+        /// How much older it is.
+        behind_us: i64,
+        /// How much is allowed.
+        lateness_us: i64,
+    },
+    /// A table does not have the columns the stream needs.
+    #[error("stream `{stream}`: {message}")]
+    Table {
+        /// Name of the stream.
+        stream: String,
+        /// What is missing or of the wrong type, and the way out.
+        message: String,
+    },
+}
+
+fn join(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,56 @@
+//! One validated row: values by column index. Names end in `schema.rs`.
+
+/// A value of an event, or of an expression over it. Small and `Copy`: text lies in the event's buffer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// Double.
+    Float(f64),
+    /// Whole number, or the code of a categorical.
+    Int(i64),
+    /// True or false.
+    Bool(bool),
+    /// Instant in the plan's ticks since 1970-01-01T00:00:00Z.
+    Time(i64),
+    /// Text in [`Event::text`].
+    Text(Text),
+}
+
+/// Where a text lies in its event's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// First byte.
+    pub start: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+/// One row of a stream. Reused between events: in steady state filling it allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    /// By column index of the stream's schema.
+    pub values: Vec<Value>,
+    text: String,
+}
+
+impl Event {
+    /// Forgets the last event: `columns` nulls, no text.
+    pub fn reset(&mut self, columns: usize) {
+        self.values.clear();
+        self.values.resize(columns, Value::Null);
+        self.text.clear();
+    }
+
+    /// Copies a text into the buffer.
+    pub fn store(&mut self, text: &str) -> Text {
+        let start = self.text.len() as u32;
+        self.text.push_str(text);
+        Text { start, len: text.len() as u32 }
+    }
+
+    /// The text behind a handle that this event's `store` returned.
+    pub fn text(&self, text: Text) -> &str {
+        &self.text[text.start as usize..(text.start + text.len) as usize]
+    }
+}

@@ -1,0 +1,11 @@
+//! fastfeat-engine: windowed, stateful aggregations over event streams. Pure computation: no clock, no sockets, no Python.
+//!
+//! The map, in the order data flows:
+//! `definition` (what the user asked for) -> `plan` (indexes instead of names) ->
+//! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
+//! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row) -> `row`; `engine` calls them in this order.
+
+pub mod definition;
+pub mod error;
+pub mod event;
+pub mod schema;
