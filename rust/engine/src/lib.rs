@@ -6,6 +6,9 @@
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row) -> `row`; `engine` calls them in this order.
 
 pub mod definition;
+pub mod engine;
 pub mod error;
 pub mod event;
+pub mod plan;
+pub mod row;
 pub mod schema;

@@ -1,0 +1,98 @@
+//! The finished row: one double per feature, reused between events.
+
+use crate::definition::FieldKind;
+
+/// What a null is in memory: a quiet NaN with payload 1954. Computed NaNs are canonical, so the two never meet.
+pub const NULL: f64 = f64::from_bits(0x7FF8_0000_0000_07A2);
+
+/// Whether a stored double is the null, not just a NaN.
+#[inline]
+pub fn is_null(value: f64) -> bool {
+    value.to_bits() == NULL.to_bits()
+}
+
+/// A computed double as it is stored: every NaN becomes the canonical one.
+#[inline]
+pub fn canonical(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value }
+}
+
+/// One column of the row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Name of the feature.
+    pub name: String,
+    /// Its type.
+    pub kind: FieldKind,
+    /// Categories in code order, for a categorical.
+    pub categories: Vec<String>,
+    /// Where `FeatureRow::exact` holds what a double cannot: an Int64 beyond 2^53, a timestamp's ticks, a text.
+    pub exact: Option<usize>,
+}
+
+/// Values of one row, in the order of the outputs of its stream.
+#[derive(Clone, Debug, Default)]
+pub struct FeatureRow {
+    /// One double per feature: the number, 0 or 1, the code of a categorical, [`NULL`]; a text is NaN here.
+    pub values: Vec<f64>,
+    /// By `Output::exact`: the whole number, the ticks, or a packed place in `text`. Means nothing where the value is null.
+    pub exact: Vec<i64>,
+    text: String,
+}
+
+/// One value of a row, with its type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell<'a> {
+    /// No value.
+    Null,
+    /// Double.
+    Float(f64),
+    /// Whole number.
+    Int(i64),
+    /// True or false.
+    Bool(bool),
+    /// Ticks since 1970.
+    Time(i64),
+    /// Text, also that of a categorical.
+    Text(&'a str),
+}
+
+impl FeatureRow {
+    /// Sizes the row for `outputs` features, `exact` of which need a whole number beside the double.
+    pub fn reset(&mut self, outputs: usize, exact: usize) {
+        self.values.clear();
+        self.values.resize(outputs, NULL);
+        self.exact.clear();
+        self.exact.resize(exact, 0);
+        self.text.clear();
+    }
+
+    /// Copies a text into the row and puts its place into an exact slot; the double becomes NaN.
+    pub fn set_text(&mut self, feature: usize, exact: usize, text: &str) {
+        self.values[feature] = f64::NAN;
+        self.exact[exact] = ((self.text.len() as i64) << 32) | text.len() as i64;
+        self.text.push_str(text);
+    }
+
+    /// The typed value of feature `index`, described by `output`.
+    pub fn cell<'a>(&'a self, index: usize, output: &'a Output) -> Cell<'a> {
+        let value = self.values[index];
+        if is_null(value) {
+            return Cell::Null;
+        }
+        match (output.kind, output.exact) {
+            (FieldKind::Float64, _) => Cell::Float(value),
+            (FieldKind::Boolean, _) => Cell::Bool(value != 0.0),
+            (FieldKind::Int64, None) => Cell::Int(value as i64),
+            (FieldKind::Int64, Some(slot)) => Cell::Int(self.exact[slot]),
+            (FieldKind::Timestamp, Some(slot)) => Cell::Time(self.exact[slot]),
+            (FieldKind::Timestamp, None) => Cell::Time(value as i64),
+            (FieldKind::Categorical, _) => Cell::Text(&output.categories[value as usize]),
+            (FieldKind::String, slot) => {
+                let place = self.exact[slot.expect("a text feature has an exact slot")];
+                let (start, len) = ((place >> 32) as usize, (place & 0xFFFF_FFFF) as usize);
+                Cell::Text(&self.text[start..start + len])
+            }
+        }
+    }
+}
