@@ -5,6 +5,7 @@
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row) -> `row`; `engine` calls them in this order.
 
+pub mod codec;
 pub mod definition;
 pub mod engine;
 pub mod error;
