@@ -8,10 +8,10 @@ use crate::event::{Event, Value};
 use crate::key;
 use crate::plan::{Final, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
+use crate::schema::iso_ticks;
 use crate::state::interner::{ABSENT, Interner};
 use crate::state::lanes::{self, Cells, Question};
 use crate::state::table::{Key, Table};
-use crate::time;
 
 /// Features over streams, and the state they need.
 #[derive(Debug)]
@@ -142,8 +142,8 @@ impl Engine {
         let us = |ticks: i128| (ticks * 1_000_000 / i128::from(self.plan.ticks_per_second)) as i64;
         EventError::Late {
             stream: plan.schema.stream.clone(),
-            time: time::iso(t, self.plan.ticks_per_second),
-            newest: time::iso(newest, self.plan.ticks_per_second),
+            time: iso_ticks(t, self.plan.ticks_per_second),
+            newest: iso_ticks(newest, self.plan.ticks_per_second),
             behind_us: us(i128::from(newest) - i128::from(t)),
             lateness_us: 0,
         }

@@ -6,6 +6,7 @@
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row) -> `row`; `engine` calls them in this order.
 
 pub mod aggregate;
+pub mod codec;
 pub mod definition;
 pub mod derive;
 pub mod engine;
@@ -16,5 +17,4 @@ pub mod plan;
 pub mod row;
 pub mod schema;
 mod state;
-pub mod time;
 pub mod window;

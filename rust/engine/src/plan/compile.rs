@@ -11,7 +11,7 @@ use crate::definition::{
     Ties, TimeUnit, WindowDefinition,
 };
 use crate::derive::{self, Type};
-use crate::error::DefinitionError;
+use crate::error::{self, DefinitionError};
 use crate::key::KeyPart;
 use crate::row::Output;
 use crate::schema::Schema;
@@ -19,10 +19,7 @@ use crate::window::Window;
 
 /// A way out for a name that is not there: `; did you mean `x`? There are: a, b`.
 pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
-    let close = names.clone().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
-    let hint = close
-        .filter(|close| strsim::jaro_winkler(name, close) > 0.75)
-        .map(|close| format!("; did you mean `{close}`?"));
+    let hint = error::nearest(name, names.clone()).map(|close| format!("; did you mean `{close}`?"));
     let mut all: Vec<&str> = names.take(21).collect();
     if all.len() > 20 {
         all[20] = "...";
