@@ -76,6 +76,7 @@ def test_the_example_of_the_contract_names_its_features():
         (payments.count().over("card", "1h"), ["count_card_1h"]),
         (amount.lag().over("card"), ["amount_lag_1_card"]),
         (amount.lag(3).over("card", "1h"), ["amount_lag_3_card_1h"]),
+        (amount.lag(1_000).over("card"), ["amount_lag_1000_card"]),
         (ff.time_since_last().over("card"), ["time_since_last_card"]),
         (amount.time_since_last().over("card"), ["amount_time_since_last_card"]),
         (count().where(col("declined")).over("card", "1h"), ["count_where_declined_card_1h"]),
@@ -238,6 +239,12 @@ def test_two_streams_of_one_name_are_refused():
         payments.features(x=others.count().over("card"), y=logins.count().over("card"))
 
 
+def test_what_the_compiler_refuses_is_refused_by_features():
+    late = Stream("late", {"ts": ff.Timestamp("us")}, time="ts", on_late="emit")
+    with pytest.raises(DefinitionError, match="on_late"):
+        late.features(count().over("1h"))
+
+
 def test_the_ten_thousandth_feature_is_in_and_the_next_is_refused():
     windows = [f"{hours}h" for hours in range(1, 101)]
     keys = ["card", "merchant", "customer", "declined", "1h"]
@@ -251,9 +258,10 @@ def test_the_ten_thousandth_feature_is_in_and_the_next_is_refused():
 
 
 def test_a_feature_set_is_a_value():
-    features = payments.features(amount.sum().over("card", "1h"), y=logins.count().over("1h", user=col("customer")))
+    other = logins["amount"].sum().where(col("ok"))
+    features = payments.features(amount.sum().over("card", "1h"), y=other.over("1h", user=col("customer")))
     written_otherwise = payments.features(
-        amount.sum().over("card", "60m").alias("amount_sum_card_1h"), y=logins.count().over("1h", user="customer")
+        amount.sum().over("card", "60m").alias("amount_sum_card_1h"), y=other.over("60m", user="customer")
     )
     copied, pickled = copy.deepcopy(features), pickle.loads(pickle.dumps(features))
     for again in (written_otherwise, copied, pickled, FeatureSet.from_json(features.to_json())):
