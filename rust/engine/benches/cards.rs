@@ -1,6 +1,8 @@
 //! `cards-30`, online, the engine alone: ns per event over a million seeded payments, bytes per card.
 //! `cargo bench -p fastfeat-engine --bench cards [-- events cards]`
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock; the engine does not")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;

@@ -23,6 +23,7 @@ const ROOM: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, SMALL_MAX];
 pub(crate) struct Table {
     index: KeyIndex,
     slab: Slab,
+    #[expect(clippy::vec_box, reason = "growing a list of boxes copies words, not states")]
     rich: Vec<Box<Rich>>,
     lows: Vec<usize>,
 }
@@ -191,7 +192,7 @@ impl Table {
 
     /// Number of keys.
     pub fn keys(&self) -> usize {
-        self.index.len()
+        self.index.keys()
     }
 
     pub fn bytes(&self) -> usize {

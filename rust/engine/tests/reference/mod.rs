@@ -48,8 +48,6 @@ pub enum Answer {
     Bool(bool),
 }
 
-pub const STREAMS: [&str; 2] = ["payments", "refunds"];
-
 pub fn definition(asks: &[Ask]) -> Json {
     let fields = json!([
         {"name": "ts", "type": "timestamp", "unit": "us"},
