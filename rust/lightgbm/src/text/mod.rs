@@ -89,7 +89,12 @@ pub(crate) fn check(text: &str) -> Result<ModelText, ModelError> {
     if let Some(name) = feature_names.iter().find(|name| !seen.insert(**name)) {
         return refuse(header.need("feature_names")?.0, format!("two features have the name {}", quote(name)));
     }
-    header.list("feature_infos", features)?;
+    // What the columns held in training; LightGBM would stumble over a second `=` in the line.
+    let infos = header.list("feature_infos", features)?;
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"[]:+-.".contains(&byte);
+    if let Some(odd) = infos.iter().find(|info| !info.bytes().all(usual)) {
+        return refuse(header.need("feature_infos")?.0, format!("{} in `feature_infos`", quote(odd)));
+    }
     if let Some((line, _)) = header.value("monotone_constraints") {
         let constraints = header.list("monotone_constraints", features)?;
         if let Some(odd) = constraints.iter().find(|constraint| !["-1", "0", "1"].contains(constraint)) {

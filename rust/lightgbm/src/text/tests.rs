@@ -58,7 +58,8 @@ fn test_texts_of_lightgbm_pass() {
         assert_eq!(model.feature_names[6], "Column_6");
         assert_eq!(sized(text), text, "the test's own sizes are LightGBM's");
     }
-    check(&sized(&SMALL.replace("threshold=0.5 0\n", "threshold=inf 0\n"))).expect("missing on one side, all else on the other");
+    check(&sized(&SMALL.replace("threshold=0.5 0\n", "threshold=inf 0\n")))
+        .expect("missing on one side, all else on the other");
     let small = check(&sized(SMALL)).expect("valid");
     assert_eq!((small.depth, small.linear, small.trees), (2, true, 1));
     assert_eq!(small.feature_names, ["a", "b", "c"]);
@@ -93,6 +94,7 @@ fn test_each_mistake_is_refused_with_its_reason() {
         ("=a b c", "=a  c", "`feature_names` has not 3 words"),
         ("=a b c", "=a b a", "two features have the name `a`"),
         ("0:1:40 none", "none", "`feature_infos` has not 3 words"),
+        ("[0:1] 0", "[0=1] 0", "`[0=1]` in `feature_infos`"),
         ("=0 1 -1", "=0 1 2", "`2` in `monotone_constraints`"),
         ("=binary sigmoid:1", "=binary sigmoid:-1", "is not an objective that LightGBM writes"),
         ("=binary sigmoid:1", "=multiclass num_class:3", "goes with 3 classes, and the text has 1"),
@@ -152,7 +154,7 @@ fn test_each_mistake_is_refused_with_its_reason() {
         ("shrinkage=0.1", "shrinkage=", "`shrinkage` has 0 values"),
         ("end of trees", "end of tree", "where `end of trees` belongs"),
         ("end of parameters\n", "", "in the middle of its parameters"),
-        ("0.25", "0.2\05", "a byte of value 0"),
+        ("0.25", "0.2\u{0}5", "a byte of value 0"),
         ("leaf_value=", "leaf_välue=", "is not a line of a tree"),
     ] {
         assert_eq!(SMALL.matches(right).count(), 1, "{right:?} says where the mistake goes");
