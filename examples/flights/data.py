@@ -11,6 +11,7 @@ The records are local wall-clock times in one row per flight. Event time is one 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,18 +42,22 @@ class Flights:
         """The label: 15 minutes late or more."""
         return self.delay >= LATE_MINUTES
 
-    @property
-    def before(self) -> tuple[pa.Table, pa.Table]:
-        """Departures and arrivals up to the split."""
-        return tuple(table.slice(0, self._cut(table)) for table in (self.departures, self.arrivals))
+    def between(self, start: np.datetime64, end: np.datetime64) -> dict[str, pa.Table]:
+        """What happened from `start` on and before `end`, by stream."""
+        streams = {"departures": self.departures, "arrivals": self.arrivals}
+        cuts = {name: np.searchsorted(times(table), [start, end]) for name, table in streams.items()}
+        return {name: table.slice(cuts[name][0], cuts[name][1] - cuts[name][0]) for name, table in streams.items()}
 
     @property
-    def after(self) -> tuple[pa.Table, pa.Table]:
-        """Departures and arrivals from the split on."""
-        return tuple(table.slice(self._cut(table)) for table in (self.departures, self.arrivals))
+    def history(self) -> list[dict[str, pa.Table]]:
+        """Everything before the split, in parts of 30 days."""
+        edges = [*np.arange(times(self.departures)[0], self.split, np.timedelta64(30, "D")), self.split]
+        return [self.between(start, end) for start, end in itertools.pairwise(edges)]
 
-    def _cut(self, table: pa.Table) -> int:
-        return int(np.searchsorted(times(table), self.split))
+    @property
+    def to_come(self) -> dict[str, pa.Table]:
+        """Everything from the split on."""
+        return self.between(self.split, np.datetime64("2100-01-01"))
 
 
 def load(days: int = 365) -> Flights:
