@@ -35,7 +35,9 @@ def booster(work):
     noise = np.random.default_rng(7).normal(0, 0.5, len(matrix))
     label = (np.nan_to_num(matrix[:, features.names.index("amount_vs_week")]) + noise) > 1.2
     options = {"objective": "binary", "num_leaves": 31, "min_data_in_leaf": 5, "num_threads": 1, "verbose": -1}
-    model = lightgbm.train(options, lightgbm.Dataset(matrix, label, feature_name=features.names), num_boost_round=100)
+    model = lightgbm.train(
+        options, lightgbm.Dataset(matrix, label, feature_name=list(features.names)), num_boost_round=100
+    )
     assert model.num_trees() == 100
     assert model.trees_to_dataframe().query("left_child.isnull()").groupby("tree_index").size().median() == 31
     return model
@@ -76,9 +78,9 @@ def test_push(benchmark, record, delay, work, history):
 
 def test_push_into_a_buffer(benchmark, record, delay, work, history):
     engine = warm(work, history)
-    out = np.empty(len(engine.features.names))
+    out = np.empty(len(cards_30()))
     _, seconds = run_each(benchmark, delay(lambda event: engine.push(event, out=out)), work.dicts(history))
-    check(dict(zip(engine.features.names, out.tolist(), strict=True)), work)
+    check(dict(zip(cards_30().names, out.tolist(), strict=True)), work)
     record("push_out", "online", events=len(seconds), seconds=seconds)
 
 

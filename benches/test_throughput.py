@@ -1,11 +1,12 @@
 """Events per second: a table in and a table out (`batch`), and one event after the other (`online`).
 
-The deque engine of `compare/` runs beside, so that a ratio to it comes from one sitting.
+The yardsticks of `compare/` run beside, each in a process of its own, so that a ratio to them comes from one sitting.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from workloads import cards, cards_18, cards_30, close, expected
 
-DEQUES = Path(__file__).parent / "compare" / "python_deques.py"
+COMPARE = Path(__file__).parent / "compare"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,20 @@ def test_online(record, work):
     record("cards_30", "online", events=len(work), events_per_s=(len(work) - len(kept)) / seconds)
 
 
+def beside(name, work, **environment):
+    command = [sys.executable, str(COMPARE / name), "--events", str(len(work))]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **environment})
+    return json.loads(run.stdout)
+
+
 def test_python_deques_beside(record, work):
-    command = [sys.executable, str(DEQUES), "--events", str(len(work))]
-    answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    record("python_deques", "online", **answer)
+    record("python_deques", "online", **beside("python_deques.py", work))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_polars_beside(record, work, threads):
+    answer = beside("polars_rolling.py", work, POLARS_MAX_THREADS=str(threads))
+    assert answer["threads"] == threads
+    for features in ("cards_18", "cards_30"):
+        events_per_s = answer[f"{features}_events_per_s"]
+        record(f"polars_{threads}_threads_{features}", "batch", events=len(work), events_per_s=events_per_s)

@@ -20,7 +20,7 @@ def blocks():
 def a_small_model(path, names):
     random = np.random.default_rng(0)
     values = random.random((500, len(names)))
-    data = lightgbm.Dataset(values, values[:, 0] > 0.5, feature_name=names)
+    data = lightgbm.Dataset(values, values[:, 0] > 0.5, feature_name=list(names))
     options = {"objective": "binary", "num_leaves": 4, "min_data_in_leaf": 5, "verbose": -1, "num_threads": 1}
     lightgbm.train(options, data, num_boost_round=5).save_model(path)
 

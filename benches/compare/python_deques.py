@@ -147,6 +147,7 @@ NAMES = [
 
 
 def main() -> None:
+    from gates import quantiles
     from workloads import cards, close, events_wanted, expected
 
     parser = argparse.ArgumentParser(description="cards-30 with Python deques, one event at a time")
@@ -167,8 +168,8 @@ def main() -> None:
             assert close(value, want, relative=1e-6), f"event {i}: {name} is {value}, not {want}"
     total_s = sum(latency_ns) / 1e9
     latency_ns.sort()
-    quantiles = {f"p{q}_us": latency_ns[int(len(latency_ns) * q / 100)] / 1000 for q in (50, 99, 99.9)}
-    print(json.dumps({"events": len(work), "events_per_s": round(len(work) / total_s), **quantiles}))
+    spread = quantiles([nanoseconds / 1e9 for nanoseconds in latency_ns])
+    print(json.dumps({"events": len(work), "events_per_s": round(len(work) / total_s), **spread}))
 
 
 if __name__ == "__main__":
