@@ -1,7 +1,6 @@
 //! Nanoseconds for one row through LightGBM's C API: `LIGHTGBM_LIBRARY=... cargo run --release -p fastfeat-lightgbm --example bench`.
 //! Without a model text as argument the model is 100 seeded trees of 31 leaves over 30 features, and every score is checked
 //! against a walk of those trees in plain Rust.
-#![expect(clippy::print_stdout, reason = "a report is what it is for")]
 
 use std::path::Path;
 use std::time::Instant;
