@@ -12,6 +12,12 @@ pub(crate) trait Log {
         self.record(index)[0] as i64
     }
 
+    /// Looks at the records `low..high`, the newest first.
+    #[inline]
+    fn each(&self, low: usize, high: usize, mut look: impl FnMut(&[u64])) {
+        (low..high).rev().for_each(|index| look(self.record(index)));
+    }
+
     /// How many records have a time not above `t`, looked for between `low` and `high`.
     fn upper_bound(&self, t: i64, mut low: usize, mut high: usize) -> usize {
         while low < high {
@@ -39,10 +45,18 @@ impl Log for SliceLog<'_> {
     fn record(&self, index: usize) -> &[u64] {
         &self.words[index * self.record_words..][..self.record_words]
     }
+
+    #[inline]
+    fn each(&self, low: usize, high: usize, look: impl FnMut(&[u64])) {
+        self.words[low * self.record_words..high * self.record_words]
+            .chunks_exact(self.record_words)
+            .rev()
+            .for_each(look);
+    }
 }
 
-/// Elements of a segment.
-const SEGMENT: usize = 256;
+/// Elements of a segment: few enough that a key which is only just busy stays small.
+const SEGMENT: usize = 32;
 
 /// A queue of elements of some words each, in segments: growing copies nothing, and what leaves at the front is used again at the back.
 /// Positions count from the first element ever put in.
@@ -175,7 +189,7 @@ mod tests {
             assert_eq!(queue.end(), position + 1);
             assert_eq!(queue.lower_bound(position), position);
         }
-        assert!(queue.bytes() < 6 * SEGMENT * 16 + 1_000, "segments are used again");
+        assert!(queue.bytes() < 2 * 700 * 16, "segments are used again");
         queue.restart(50);
         queue.push(&[1, 2]);
         assert_eq!((queue.first(), queue.end(), queue.get(50)[1]), (50, 51, 2));
