@@ -202,7 +202,7 @@ def test_every_broken_rule_is_told_at_once_in_the_order_of_the_fields():
     told = [(problem.field, problem.rule) for problem in caught.value.problems]
     assert told == [("ts", "required"), ("i", "type"), ("c", "one_of"), ("at", "type")]
     assert caught.value.stream == "all"
-    assert "field `i` is \"3\": Int64 takes whole numbers, not a text; send it without quotes" in str(caught.value)
+    assert 'field `i` is "3": Int64 takes whole numbers, not a text; send it without quotes' in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,9 @@ def test_two_threads_at_once_are_refused_clearly_rather_than_left_to_hang():
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrap", [bytes, str.encode, str, bytearray, memoryview, lambda data: np.frombuffer(data, np.uint8)])
+@pytest.mark.parametrize(
+    "wrap", [bytes, str.encode, str, bytearray, memoryview, lambda data: np.frombuffer(data, np.uint8)]
+)
 def test_json_comes_in_any_memory(wrap):
     text = '{"ts": 0, "s": "é", "f": 2}'
     data = wrap(text) if wrap in (str, str.encode) else wrap(text.encode())

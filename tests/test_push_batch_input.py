@@ -48,8 +48,22 @@ def test_every_type_comes_out_as_the_features_own():
     table.validate(full=True)
     assert table.column_names == list(FEATURES.names)
     assert table.to_pylist() == [
-        {"at": datetime(1970, 1, 1, 0, 0, 0, 1000, timezone.utc), "f": 0.5, "i": 2**53 + 1, "b": True, "s": "é", "c": "high"},
-        {"at": datetime(1970, 1, 1, 0, 0, 0, 2000, timezone.utc), "f": None, "i": None, "b": None, "s": None, "c": None},
+        {
+            "at": datetime(1970, 1, 1, 0, 0, 0, 1000, timezone.utc),
+            "f": 0.5,
+            "i": 2**53 + 1,
+            "b": True,
+            "s": "é",
+            "c": "high",
+        },
+        {
+            "at": datetime(1970, 1, 1, 0, 0, 0, 2000, timezone.utc),
+            "f": None,
+            "i": None,
+            "b": None,
+            "s": None,
+            "c": None,
+        },
     ]
     assert table.column("f").null_count == 1
 
@@ -64,10 +78,17 @@ def test_every_type_comes_out_as_the_features_own():
         ("f", pa.array(np.array([0.5], np.float16)), [0.5]),
         ("f", pa.nulls(2), [None, None]),
         ("s", pa.nulls(2), [None, None]),
-        *(("s", pa.array(["é", None, "x" * 40], kind()), ["é", None, "x" * 40]) for kind in (pa.string, pa.large_string, pa.string_view)),
+        *(
+            ("s", pa.array(["é", None, "x" * 40], kind()), ["é", None, "x" * 40])
+            for kind in (pa.string, pa.large_string, pa.string_view)
+        ),
         ("s", pa.array(["é", None, "é"]).dictionary_encode(), ["é", None, "é"]),
         ("s", pa.array(["a", "b"], pa.large_string()).cast(pa.dictionary(pa.uint8(), pa.large_string())), ["a", "b"]),
-        ("s", pa.DictionaryArray.from_arrays(pa.array([0, 1, None], pa.int32()), pa.array(["a", None])), ["a", None, None]),
+        (
+            "s",
+            pa.DictionaryArray.from_arrays(pa.array([0, 1, None], pa.int32()), pa.array(["a", None])),
+            ["a", None, None],
+        ),
         ("s", pa.array([None, None], pa.dictionary(pa.int32(), pa.string())), [None, None]),
         ("c", pa.array(["high", None, "low"]).dictionary_encode(), ["high", None, "low"]),
         ("b", pa.array([True, None, False]), [True, None, False]),
@@ -78,7 +99,12 @@ def test_a_column_of_a_fitting_type_is_taken(name, array, expected):
     for table in (
         pa.table({"ts": ts, name: array}),
         pa.table({name: array.slice(1), "ts": ts.slice(1)}),
-        pa.concat_tables([pa.table({"ts": ts.slice(0, 1), name: array.slice(0, 1)}), pa.table({"ts": ts.slice(1), name: array.slice(1)})]),
+        pa.concat_tables(
+            [
+                pa.table({"ts": ts.slice(0, 1), name: array.slice(0, 1)}),
+                pa.table({"ts": ts.slice(1), name: array.slice(1)}),
+            ]
+        ),
     ):
         found = Engine(FEATURES).push_batch(table).column(name).to_pylist()
         assert found == expected[len(expected) - len(table) :]
@@ -87,7 +113,11 @@ def test_a_column_of_a_fitting_type_is_taken(name, array, expected):
 @pytest.mark.parametrize(
     "array",
     [
-        *(pa.array([AT], pa.timestamp(unit, zone)) for unit in ("s", "ms", "us", "ns") for zone in ("UTC", "Asia/Kolkata")),
+        *(
+            pa.array([AT], pa.timestamp(unit, zone))
+            for unit in ("s", "ms", "us", "ns")
+            for zone in ("UTC", "Asia/Kolkata")
+        ),
         pa.array([AT.replace(tzinfo=None)], pa.timestamp("us")),
         pa.array([int(AT.timestamp() * 1000)], pa.int64()),
         pa.array([int(AT.timestamp() * 1000)], pa.uint64()),
@@ -99,7 +129,9 @@ def test_a_time_comes_in_any_unit_and_zone(array):
     assert push(ts=array).column("at").to_pylist() == [AT]
 
 
-@pytest.mark.parametrize("array", [pa.array([date(2026, 1, 31)], pa.date32()), pa.array([date(2026, 1, 31)], pa.date64())])
+@pytest.mark.parametrize(
+    "array", [pa.array([date(2026, 1, 31)], pa.date32()), pa.array([date(2026, 1, 31)], pa.date64())]
+)
 def test_a_date_is_midnight(array):
     assert push(ts=array).column("at").to_pylist() == [AT.replace(hour=0)]
 
@@ -229,9 +261,13 @@ def test_a_late_row_of_a_table_is_told_as_push_tells_it():
 
 
 def test_tables_of_several_streams_are_merged_by_time_and_ties_go_by_the_dict():
-    first = Engine(TOGETHER).push_batch({"logins": logins(1, 2, 2, 5), "payments": payments((2, 1.0), (4, 1.0), (5, 1.0))})
+    first = Engine(TOGETHER).push_batch(
+        {"logins": logins(1, 2, 2, 5), "payments": payments((2, 1.0), (4, 1.0), (5, 1.0))}
+    )
     assert first.column("logins").to_pylist() == [3, 3, 4]
-    second = Engine(TOGETHER).push_batch({"payments": payments((2, 1.0), (4, 1.0), (5, 1.0)), "logins": logins(1, 2, 2, 5)})
+    second = Engine(TOGETHER).push_batch(
+        {"payments": payments((2, 1.0), (4, 1.0), (5, 1.0)), "logins": logins(1, 2, 2, 5)}
+    )
     assert second.column("logins").to_pylist() == [1, 3, 3]
     assert first.column("total").to_pylist() == [1.0, 2.0, 3.0]
 
@@ -271,7 +307,9 @@ def test_merged_tables_and_single_events_give_the_same_bits(paid, logged, paymen
     expected = [np.asarray(row).view(np.uint64).tolist() for row in rows if row is not None]
 
     def table(stream):
-        schema = pa.schema([("ts", pa.int64()), ("user", pa.string())] + ([("x", pa.float64())] if stream == "payments" else []))
+        schema = pa.schema(
+            [("ts", pa.int64()), ("user", pa.string())] + ([("x", pa.float64())] if stream == "payments" else [])
+        )
         whole = pa.Table.from_pylist([event for _, _, name, event in events if name == stream], schema=schema)
         return pa.Table.from_batches(whole.to_batches(max_chunksize=chunk), schema)
 

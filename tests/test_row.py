@@ -99,7 +99,14 @@ def test_the_buffer_outlives_the_name_of_its_row():
     gc.collect()
     assert vector[1] == 7.0
     view = memoryview(row(f=7.0))
-    assert (view.format, view.shape, view.strides, view.itemsize, view.readonly, view.nbytes) == ("d", (6,), (8,), 8, True, 48)
+    assert (view.format, view.shape, view.strides, view.itemsize, view.readonly, view.nbytes) == (
+        "d",
+        (6,),
+        (8,),
+        8,
+        True,
+        48,
+    )
     assert view[1] == 7.0
     assert view.c_contiguous
     with pytest.raises(TypeError):

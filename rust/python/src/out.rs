@@ -25,7 +25,11 @@ impl<'py> Out<'py> {
             }
         })?;
         // PyO3 0.30 takes big-endian doubles for native ones on a little-endian machine.
-        let swapped = if cfg!(target_endian = "little") { matches!(buffer.format().to_bytes(), [b'>' | b'!', ..]) } else { false };
+        let swapped = if cfg!(target_endian = "little") {
+            matches!(buffer.format().to_bytes(), [b'>' | b'!', ..])
+        } else {
+            false
+        };
         let found = if swapped {
             "this has its bytes the other way round".to_owned()
         } else if buffer.readonly() {
