@@ -1,4 +1,4 @@
-"""What goes into an engine: Python objects and JSON, by `docs/semantics.md` section 7; what is refused changes nothing."""
+"""What goes into an engine, by `docs/semantics.md` section 7: objects and JSON. What is refused changes nothing."""
 
 import json
 import math
@@ -246,15 +246,15 @@ def test_a_value_that_changes_the_event_while_it_is_read_harms_nothing():
 
 
 def test_what_a_value_raises_comes_through_and_changes_nothing():
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     class Raising:
         def __float__(self):
-            raise Stop
+            raise StopError
 
     engine = echo()
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         engine.push({"ts": 9, "f": Raising()})
     engine.push({"ts": 0, "f": 1.0})
     assert engine.stats()["events"] == 1
@@ -425,7 +425,7 @@ def test_a_row_is_no_memory_to_write_to():
         engine.push({"ts": 0}, out=row)
 
 
-# --- streams and counters ----------------------------------------------------------------------------------------------
+# --- streams and counters ------------------------------------------------------------------------------------------
 
 LOGINS = Stream("logins", {"ts": ff.Timestamp("us"), "user": ff.String()}, time="ts")
 PAYMENTS = Stream("payments", {"ts": ff.Timestamp("us"), "user": ff.String(), "x": ff.Float64()}, time="ts")
@@ -473,8 +473,10 @@ def test_what_is_refused_is_counted_and_changes_nothing():
         engine.push({"ts": 9, "user": "u", "x": 1e300})
     assert (caught.value.stream, caught.value.behind_us) == ("payments", 1)
     for wrong in ({"ts": 11, "user": "u", "x": "1"}, {"ts": 11, "user": 3, "x": 1.0}, {}):
-        assert pytest.raises(InvalidEvent, engine.push, wrong)
-    assert pytest.raises(InvalidEvent, engine.push, {}, stream="logins")
+        with pytest.raises(InvalidEvent):
+            engine.push(wrong)
+    with pytest.raises(InvalidEvent):
+        engine.push({}, stream="logins")
     assert engine.peek({"ts": 10, "user": "u", "x": 1.0}) == before
     stats = engine.stats()
     assert (stats["events"], stats["late"], stats["invalid"]) == (1, 1, 4)
@@ -490,7 +492,8 @@ def test_peek_changes_and_counts_nothing():
     engine = Engine(TOGETHER)
     for _ in range(3):
         assert engine.peek({"ts": 10, "user": "u", "x": 2.0})["total"] == 2.0
-        assert pytest.raises(InvalidEvent, engine.peek, {"ts": 10})
+        with pytest.raises(InvalidEvent):
+            engine.peek({"ts": 10})
     stats = engine.stats()
     assert (stats["events"], stats["invalid"], stats["keys"]) == (0, 0, 0)
 

@@ -62,7 +62,7 @@ def test_an_unknown_name_is_told_with_the_nearest_one():
     long = Engine(S.features(spend_1h=col("f").sum().over("1h"), spend_24h=col("f").sum().over("24h"))).push({"ts": 0})
     with pytest.raises(KeyError, match="no feature is called `spend_1g`; did you mean `spend_1h`"):
         long["spend_1g"]
-    with pytest.raises(KeyError, match="the 2 names are in `row.names`"):
+    with pytest.raises(KeyError, match=r"the 2 names are in `row\.names`"):
         long["something else"]
     for position in (2, -3, 10**9):
         with pytest.raises(IndexError, match="outside a Row of 2 features"):
