@@ -69,13 +69,17 @@ class Reference:
         late = dict(self.late)
         try:
             place = self.accept(event, stream)
-            row = self.row(place)
         finally:
             self.late = late
-        self.events.pop()
+        row = self.row(place)
+        self.forget(place)
+        return row
+
+    def forget(self, place: int) -> None:
+        """As if the events from this place on had never come."""
+        del self.events[place:]
         for entries in self._entries.values():
             del entries[place:]
-        return row
 
     def row(self, place: int) -> dict[str, Any] | None:
         """The features of the event at this place: it sees itself and what arrived before it, nothing else."""
