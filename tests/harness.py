@@ -80,7 +80,9 @@ def assert_row(reference: Reference, place: int, row: Any, where: str = "") -> N
 
 def assert_value(found: Any, expected: Any, relative: float = 0.0, where: str = "", ticks: int = 1_000_000) -> None:
     """None is not NaN, 1 is not 1.0, 0.0 is not -0.0."""
-    found = comparable(found, ticks)
+    found = comparable(found)
+    if isinstance(expected, Instant):
+        expected = Instant(expected.ticks * 1_000_000 // ticks)
     message = f"{found!r} is not {expected!r}: {where}"
     assert type(found) is type(expected), message
     if not isinstance(expected, float):
@@ -93,12 +95,9 @@ def assert_value(found: Any, expected: Any, relative: float = 0.0, where: str = 
         assert math.isclose(found, expected, rel_tol=relative, abs_tol=1e-320), message
 
 
-def comparable(value: Any, ticks_per_second: int) -> Any:
-    """A value of `to_dict()` as the judge has it."""
-    if isinstance(value, datetime):
-        microseconds = (value - EPOCH) // timedelta(microseconds=1)
-        return Instant(microseconds * (ticks_per_second // 1_000_000))
-    return value
+def comparable(value: Any) -> Any:
+    """A timestamp as whole microseconds, which is all that a datetime holds."""
+    return Instant((value - EPOCH) // timedelta(microseconds=1)) if isinstance(value, datetime) else value
 
 
 def tolerance(expression: Mapping[str, Any]) -> float:
@@ -142,7 +141,7 @@ def payment(event: Any) -> dict[str, Any]:
 def answers(feature: Any, events: Iterable[Any]) -> list[Any]:
     """What the feature is after each event."""
     engine = Engine(PAYMENTS.features(it=feature))
-    return [comparable(engine.push(payment(event)).to_dict()["it"], 1_000_000) for event in events]
+    return [comparable(engine.push(payment(event)).to_dict()["it"]) for event in events]
 
 
 def answer(feature: Any, events: Iterable[Any]) -> Any:

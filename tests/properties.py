@@ -6,8 +6,8 @@ import math
 import random
 from typing import Any
 
-from harness import PAYMENTS, assert_equals_reference, row_bits
 from fastfeat import Engine
+from harness import PAYMENTS, assert_equals_reference, row_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
