@@ -23,6 +23,8 @@ tools:
 $(BIN)/.installed: requirements-dev.txt | tools
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing locked dependencies into $(VENV)"
+	@# maturin asks pip for dependency groups, which pip knows since 25.1; a new environment may bring an older one.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 

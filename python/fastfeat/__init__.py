@@ -1,1 +1,44 @@
-"""fastfeat."""
+"""fastfeat: machine-learning features and scores from event streams, in microseconds, inside your process."""
+
+from importlib.metadata import version as _version
+
+from fastfeat.aggregations import Aggregation, count, time_since_last
+from fastfeat.engine import Engine, Row, ScoreResult
+from fastfeat.errors import DefinitionError, FastfeatError, InvalidEvent, LateEvent, ModelError, Problem
+from fastfeat.expressions import Expr, coalesce, col, lit, when
+from fastfeat.features import FeatureSet
+from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
+from fastfeat.streams import Stream
+from fastfeat.windows import rolling
+
+__version__: str = _version("fastfeat")
+
+__all__ = [
+    "Aggregation",
+    "Boolean",
+    "Categorical",
+    "DefinitionError",
+    "Engine",
+    "Expr",
+    "FastfeatError",
+    "FeatureSet",
+    "Float64",
+    "Int64",
+    "InvalidEvent",
+    "LateEvent",
+    "ModelError",
+    "Problem",
+    "Row",
+    "ScoreResult",
+    "Stream",
+    "String",
+    "Timestamp",
+    "__version__",
+    "coalesce",
+    "col",
+    "count",
+    "lit",
+    "rolling",
+    "time_since_last",
+    "when",
+]

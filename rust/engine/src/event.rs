@@ -1,4 +1,4 @@
-//! One validated row: values by column index. Names end in `schema.rs`.
+//! One validated row: values by column index. Names end in `schema/`.
 
 /// A value of an event, or of an expression over it. Small and `Copy`: text lies in the event's buffer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +32,10 @@ pub struct Event {
     /// By column index of the stream's schema.
     pub values: Vec<Value>,
     text: String,
+    /// One bit a column: whether a field of this event has been given.
+    given: Vec<u64>,
+    /// Where a codec unescapes texts; kept so that the next event finds it grown.
+    pub(crate) scratch: Vec<u8>,
 }
 
 impl Event {
@@ -39,6 +43,8 @@ impl Event {
     pub fn reset(&mut self, columns: usize) {
         self.values.clear();
         self.values.resize(columns, Value::Null);
+        self.given.clear();
+        self.given.resize(columns.div_ceil(64), 0);
         self.text.clear();
     }
 
@@ -52,5 +58,19 @@ impl Event {
     /// The text behind a handle that this event's `store` returned.
     pub fn text(&self, text: Text) -> &str {
         &self.text[text.start as usize..(text.start + text.len) as usize]
+    }
+
+    /// Remembers that a field has been given.
+    #[inline]
+    pub(crate) fn give(&mut self, column: usize) {
+        self.given[column / 64] |= 1 << (column % 64);
+    }
+
+    /// The columns 64 * word .. 64 * word + 64 that have not been given, one bit each.
+    #[inline]
+    pub(crate) fn absent(&self, word: usize) -> u64 {
+        let columns = self.values.len() - word * 64;
+        let all = if columns >= 64 { u64::MAX } else { (1 << columns) - 1 };
+        all & !self.given[word]
     }
 }

@@ -5,10 +5,16 @@
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row) -> `row`; `engine` calls them in this order.
 
+pub mod aggregate;
+pub mod codec;
 pub mod definition;
+pub mod derive;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod key;
 pub mod plan;
 pub mod row;
 pub mod schema;
+mod state;
+pub mod window;

@@ -1,6 +1,32 @@
 //! fastfeat._core: conversion between Python objects and the engine, nothing else.
+//!
+//! The map: `plan` (a compiled definition, shown) and `engine` (class Engine) are what Python calls; `through` is the way of one call,
+//! `batch` that of a table. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
+//! `columns` many rows into a table; `errors` turns errors into exceptions.
 
-use pyo3::prelude::*;
+mod batch;
+mod columns;
+mod convert;
+mod engine;
+mod errors;
+mod instant;
+mod layout;
+mod out;
+mod plan;
+mod row;
+mod score;
+mod table;
+mod through;
 
-#[pymodule(gil_used = true)]
-mod _core {}
+/// The compiled part of fastfeat: conversion and the engine behind it.
+#[pyo3::pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::plan::Plan;
+    #[pymodule_export]
+    use crate::row::{Row, restore_row};
+    #[pymodule_export]
+    use crate::score::{Reason, ScoreResult};
+}

@@ -1,0 +1,168 @@
+"""Everything that fastfeat raises on purpose.
+
+    FastfeatError
+    ├── DefinitionError (ValueError)   a stream or a feature cannot be what its definition says
+    ├── InvalidEvent    (ValueError)   an event breaks rules of its stream
+    ├── LateEvent       (ValueError)   an event is older than the lateness of its stream allows
+    └── ModelError      (ValueError)   a model cannot be read, or does not fit the features
+
+A refused event has changed nothing. Each class has a stable `code` for logs, metrics and dead letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import ClassVar, NamedTuple
+
+__all__ = ["DefinitionError", "FastfeatError", "InvalidEvent", "LateEvent", "ModelError", "Problem"]
+
+SHOWN_CHARS_MAX = 80
+
+
+class FastfeatError(Exception):
+    """The root of what fastfeat raises on purpose.
+
+    >>> issubclass(LateEvent, FastfeatError)
+    True
+    """
+
+    code: ClassVar[str] = "fastfeat"
+
+
+class DefinitionError(FastfeatError, ValueError):
+    """A definition that cannot be compiled: where it stands, what is wrong, the way out.
+
+    >>> error = DefinitionError("feature `spend`", "column `amuont` is unknown; did you mean `amount`?")
+    >>> print(error)
+    feature `spend`: column `amuont` is unknown; did you mean `amount`?
+    >>> error.place
+    'feature `spend`'
+    """
+
+    code: ClassVar[str] = "definition"
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(place, message)
+        self.place = place
+        """Feature, stream, field or call in which the mistake stands."""
+        self.message = message
+        """The value found, the rule and the way out."""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+class Problem(NamedTuple):
+    """One rule that one field of an event breaks.
+
+    >>> print(Problem("amount", "-3.0", "ge", "must be at least 0"))
+    field `amount` is -3.0: must be at least 0
+    """
+
+    field: str
+    """Name of the field; empty when the event as a whole is at fault."""
+    value: str
+    """The value found, shortened."""
+    rule: str
+    """Stable name of the rule, e.g. `required`, `type`, `ge`, `pattern`, `json`."""
+    message: str
+    """A sentence with the rule's own value and the way out."""
+
+    def __str__(self) -> str:
+        return f"field `{self.field}` is {self.value}: {self.message}" if self.field else self.message
+
+
+class InvalidEvent(FastfeatError, ValueError):  # noqa: N818 - the event is refused, nothing has failed
+    """An event that breaks rules of its stream; it has changed nothing.
+
+    >>> error = InvalidEvent("payments", [("amount", "-3.0", "ge", "must be at least 0")])
+    >>> error.problems[0].rule
+    'ge'
+    """
+
+    code: ClassVar[str] = "invalid_event"
+
+    def __init__(self, stream: str, problems: Iterable[tuple[str, str, str, str]]) -> None:
+        self.stream = stream
+        """Name of the stream."""
+        self.problems = [Problem(*problem) for problem in problems]
+        """Every broken rule, in the order of the fields."""
+        super().__init__(stream, self.problems)
+
+    def __str__(self) -> str:
+        return f"stream `{self.stream}`: {'; '.join(map(str, self.problems))}"
+
+
+class LateEvent(FastfeatError, ValueError):  # noqa: N818 - the same
+    """An event that is older than the lateness of its stream allows; it has changed nothing but a counter.
+
+    >>> error = LateEvent("payments", "2026-01-01T00:00:00Z", "2026-01-01T00:00:07Z", 7_000_000, 0, "7 s too old")
+    >>> error.behind_us
+    7000000
+    """
+
+    code: ClassVar[str] = "late_event"
+
+    def __init__(self, stream: str, time: str, newest: str, behind_us: int, lateness_us: int, message: str) -> None:
+        super().__init__(stream, time, newest, behind_us, lateness_us, message)
+        self.stream = stream
+        """Name of the stream."""
+        self.time = time
+        """ISO 8601 time of the event."""
+        self.newest = newest
+        """ISO 8601 time of the newest event of the stream."""
+        self.behind_us = behind_us
+        """How much older it is, in microseconds."""
+        self.lateness_us = lateness_us
+        """How much is allowed, in microseconds."""
+        self.message = message
+        """All of this in a sentence, with the way out."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ModelError(FastfeatError, ValueError):
+    """A model that cannot be read, or does not fit the features.
+
+    >>> print(ModelError("model `fraud.txt` does not exist"))
+    model `fraud.txt` does not exist
+    """
+
+    code: ClassVar[str] = "model"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        """The value found, the rule and the way out."""
+
+
+def shown(value: object) -> str:
+    """A value as an error repeats it: a megabyte of text is not repeated."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}…"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The part of a message that helps after a misspelt name; empty when nothing is near.
+
+    >>> nearest("amuont", ["amount", "card"])
+    ' did you mean `amount`?'
+    """
+    lowered = {candidate.lower(): candidate for candidate in names}
+    found = get_close_matches(name[:SHOWN_CHARS_MAX].lower(), lowered, n=1)
+    return f" did you mean `{lowered[found[0]]}`?" if found else ""
+
+
+def check_text(place: str, what: str, value: object) -> str:
+    """Refuses what is not a text that UTF-8 can carry."""
+    if not isinstance(value, str):
+        raise DefinitionError(place, f"{what} is {shown(value)}; write a text")
+    if not value:
+        raise DefinitionError(place, f"{what} is empty; write at least one character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise DefinitionError(place, f"{what} {shown(value)} has a lone surrogate; write valid Unicode") from None
+    return str(value)

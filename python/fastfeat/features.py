@@ -1,0 +1,174 @@
+"""Feature sets: the features of a stream, compiled once and frozen. `Stream.features` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from fastfeat.compiler import Compiled, compile_definition
+from fastfeat.definition import Feature, decode, encode
+from fastfeat.errors import DefinitionError, check_text, shown
+from fastfeat.expressions import Expr, refuse_unfinished
+from fastfeat.naming import named
+from fastfeat.printing import keywords, show
+from fastfeat.schema import Timestamp
+from fastfeat.scoping import foreign_streams, resolve
+from fastfeat.streams import Stream
+
+if TYPE_CHECKING:
+    import pyarrow  # type: ignore[import-untyped]
+
+__all__ = ["FEATURES_MAX", "FeatureSet", "build"]
+
+FEATURES_MAX: Final = 10_000
+_LINES_SHOWN_MAX: Final = 100
+
+
+@dataclass(frozen=True, repr=False)
+class FeatureSet:
+    """What every event of a stream makes a row of: a plain value that compares, hashes, prints, pickles, goes to JSON.
+
+    >>> payments = ff.Stream(
+    ...     "payments", {"ts": ff.Timestamp("us"), "card": ff.String(), "amount": ff.Float64()}, time="ts"
+    ... )
+    >>> features = payments.features(spend=ff.col("amount").sum().over("card", "1h", "24h"))
+    >>> features.names
+    ('spend_1h', 'spend_24h')
+    >>> FeatureSet.from_json(features.to_json()) == features
+    True
+    """
+
+    stream: Stream
+    """The stream whose events make the rows."""
+    streams: tuple[Stream, ...]
+    """That stream first, then the others that the features read."""
+    _features: tuple[Feature, ...]
+    _compiled: Compiled = field(compare=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> FeatureSet:
+        """The features that `to_json` wrote; what cannot be compiled is refused with `DefinitionError`."""
+        if not isinstance(text, str):
+            raise DefinitionError("definition", f"{shown(text)} is not a text; write what to_json returned")
+        compiled = compile_definition(text)
+        return cls(*decode(text), compiled)
+
+    def to_json(self) -> str:
+        """The definition as JSON: equal features are equal texts."""
+        return encode(self.stream, self.streams, self._features)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the row."""
+        return self._compiled.names
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the definition and of the version of its meaning, 64 hex digits."""
+        return self._compiled.fingerprint
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """Names and types of the features as Arrow has them. Needs pyarrow."""
+        try:
+            import pyarrow
+        except ImportError:
+            raise ImportError('FeatureSet.schema needs pyarrow: pip install "fastfeat[arrow]"') from None
+        stamps = (kind for stream in self.streams for kind in stream.fields.values() if isinstance(kind, Timestamp))
+        tick = "ns" if any(kind.unit == "ns" for kind in stamps) else "us"
+        types: dict[str, Any] = {
+            "float64": pyarrow.float64(),
+            "int64": pyarrow.int64(),
+            "boolean": pyarrow.bool_(),
+            "string": pyarrow.string(),
+            "categorical": pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
+            "timestamp": pyarrow.timestamp(tick, tz="UTC"),
+        }
+        return pyarrow.schema(
+            [(each, types[kind]) for each, kind in zip(self.names, self._compiled.types, strict=True)]
+        )
+
+    def describe(self) -> str:
+        """The plan as a text for people: which state is kept, and for which feature."""
+        return self._compiled.description
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __repr__(self) -> str:
+        texts = [(each.name, show(each.node)) for each in self._features]
+        lines = keywords(texts[:_LINES_SHOWN_MAX])
+        hidden = [f"# and {len(texts) - _LINES_SHOWN_MAX} more"] if len(texts) > _LINES_SHOWN_MAX else []
+        return "\n    ".join([f"{self.stream.name}.features(", *(f"{line}," for line in lines), *hidden]) + "\n)"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(each.name)}</td><td>{kind}</td><td><code>{escape(show(each.node))}</code></td></tr>"
+            for each, kind in list(zip(self._features, self._compiled.types, strict=True))[:_LINES_SHOWN_MAX]
+        )
+        title = f"{len(self)} features of {escape(self.stream.name)}"
+        return (
+            f"<table><caption>{title}</caption><thead><tr><th>feature</th><th>type</th><th>definition</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (FeatureSet.from_json, (self.to_json(),))
+
+
+def build(stream: Stream, unnamed: tuple[object, ...], keyworded: Mapping[str, object]) -> FeatureSet:
+    """What `Stream.features` is: names, then columns, then the compiler."""
+    found: dict[str, Feature] = {}
+    written: list[tuple[str, str | None, object]] = [
+        (f"unnamed feature {number}", None, value) for number, value in enumerate(unnamed, 1)
+    ]
+    written += [(f"feature `{name}`", check_text("features", "a name", name), keyworded[name]) for name in keyworded]
+    for place, keyword, value in written:
+        expression = _expression(place, value)
+        where = f"{place}, {shown(expression)}" if keyword is None else place
+        for name, node in named(where, keyword, expression._node, stream):
+            feature = Feature(name, resolve(f"feature `{name}`", node, stream))
+            if name in found:
+                raise DefinitionError(
+                    f"feature `{name}`",
+                    f"two features have this name, {show(found[name].node)} and {show(feature.node)}; rename one "
+                    "with features(name=...), or .alias(name)",
+                )
+            found[name] = feature
+            if len(found) > FEATURES_MAX:
+                raise DefinitionError(
+                    place, f"there are more than {FEATURES_MAX} features; split them over several sets"
+                )
+    if not found:
+        raise DefinitionError("features", "there are none; write one, such as ff.count().over('card', '1h')")
+    features = tuple(found.values())
+    streams = _streams(stream, features)
+    return FeatureSet(stream, streams, features, compile_definition(encode(stream, streams, features)))
+
+
+def _expression(place: str, value: object) -> Expr:
+    refuse_unfinished(place, value)
+    if isinstance(value, Expr):
+        return value
+    hint = f"write col({value!r})" if isinstance(value, str) else "write an expression; a constant is ff.lit(value)"
+    if isinstance(value, (list, tuple)):
+        hint = "write its items one by one, or features(*items)"
+    raise DefinitionError(place, f"{shown(value)} is not an expression; {hint}")
+
+
+def _streams(stream: Stream, features: tuple[Feature, ...]) -> tuple[Stream, ...]:
+    """Every stream that is read, the features' own first."""
+    found = {stream.name: stream}
+    for feature in features:
+        for other in foreign_streams(feature.node):
+            if found.setdefault(other.name, other) != other:
+                raise DefinitionError(
+                    f"feature `{feature.name}`",
+                    f"there are two different streams called `{other.name}`; rename one, or use one of them",
+                )
+    return tuple(found.values())

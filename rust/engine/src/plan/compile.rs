@@ -1,0 +1,450 @@
+//! Definition -> Plan: names and types end here, and what features share becomes one.
+
+use std::collections::BTreeMap;
+
+use super::expression::{Known, Node, Scope};
+use super::layout::{self, Item, ReadBuild, TableBuild};
+use super::{Final, Load, Plan, SEMANTICS_VERSION, StreamPlan, WindowPlan, limits};
+use crate::aggregate::{self, Entry, Lane};
+use crate::definition::{
+    AggregateDefinition, DEFINITION_VERSION, Definition, Expression, FeatureDefinition, FieldKind, Literal, OnLate,
+    Ties, TimeUnit, WindowDefinition,
+};
+use crate::derive::{self, Type};
+use crate::error::{self, DefinitionError};
+use crate::key::KeyPart;
+use crate::row::Output;
+use crate::schema::Schema;
+use crate::window::Window;
+
+/// A way out for a name that is not there: `; did you mean `x`? There are: a, b`.
+pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    let hint = error::nearest(name, names.clone()).map(|close| format!("; did you mean `{close}`?"));
+    let mut all: Vec<&str> = names.take(21).collect();
+    if all.len() > 20 {
+        all[20] = "...";
+    }
+    format!("{}; there are: {}", hint.unwrap_or_default(), all.join(", "))
+}
+
+/// What one stream's rows need, while it is being found out.
+pub(super) struct StreamBuild {
+    pub schema: Schema,
+    pub lateness: i64,
+    pub scope: Scope,
+    pub reads: Vec<ReadBuild>,
+    /// One per load of the scope.
+    pub results: Vec<Answer>,
+    features: Vec<(String, Node)>,
+}
+
+/// The result of one aggregation.
+pub(super) struct Answer {
+    pub ty: Type,
+    /// Whether 64 bits are needed beside the double.
+    pub wide: bool,
+}
+
+struct Compiler {
+    ticks_per_second: i64,
+    streams: Vec<StreamBuild>,
+    tables: Vec<TableBuild>,
+    /// Aggregations made already, by all that makes one what it is.
+    made: BTreeMap<String, Node>,
+    feature: String,
+}
+
+pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> {
+    let refuse = |place: &str, message: String| Err(DefinitionError::new(place, message));
+    if definition.version != DEFINITION_VERSION {
+        return refuse(
+            "definition",
+            format!("version {} is not known to this release, which reads {DEFINITION_VERSION}", definition.version),
+        );
+    }
+    if definition.streams.is_empty() || definition.streams.len() > limits::STREAMS_MAX {
+        return refuse(
+            "definition",
+            format!("{} streams; 1 to {} are possible", definition.streams.len(), limits::STREAMS_MAX),
+        );
+    }
+    if definition.features.len() > limits::FEATURES_MAX {
+        return refuse(
+            "definition",
+            format!("{} features; {} are possible", definition.features.len(), limits::FEATURES_MAX),
+        );
+    }
+    let fields = || definition.streams.iter().flat_map(|stream| &stream.fields);
+    let ticks_per_second =
+        if fields().any(|field| field.unit == Some(TimeUnit::Ns)) { 1_000_000_000 } else { 1_000_000 };
+
+    let mut compiler = Compiler {
+        ticks_per_second,
+        streams: Vec::new(),
+        tables: Vec::new(),
+        made: BTreeMap::new(),
+        feature: String::new(),
+    };
+    for stream in &definition.streams {
+        let place = format!("stream `{}`", stream.name);
+        if compiler.streams.iter().any(|other| other.schema.stream == stream.name) {
+            return refuse(&place, "is there twice; give each stream its own name".to_owned());
+        }
+        if stream.lateness_ns < 0 {
+            return refuse(&place, format!("a lateness of {} ns is negative; give 0 or more", stream.lateness_ns));
+        }
+        if stream.on_late == OnLate::Emit {
+            return refuse(
+                &place,
+                "`on_late=\"emit\"` is not known to this release; use `on_late=\"reject\"`".to_owned(),
+            );
+        }
+        let schema = Schema::compile(stream, ticks_per_second)?;
+        compiler.streams.push(StreamBuild {
+            scope: Scope::new(&schema, ticks_per_second),
+            lateness: stream.lateness_ns / (1_000_000_000 / ticks_per_second),
+            schema,
+            reads: Vec::new(),
+            results: Vec::new(),
+            features: Vec::new(),
+        });
+    }
+    for feature in &definition.features {
+        compiler
+            .feature(feature)
+            .map_err(|message| DefinitionError::new(format!("feature `{}`", feature.name), message))?;
+    }
+    compiler.finish(definition)
+}
+
+impl Compiler {
+    fn stream(&self, name: &str) -> Result<usize, String> {
+        let names = self.streams.iter().map(|stream| stream.schema.stream.as_str());
+        let found = self.streams.iter().position(|stream| stream.schema.stream == name);
+        found.ok_or_else(|| format!("there is no stream `{name}`{}", nearest(name, names)))
+    }
+
+    fn feature(&mut self, feature: &FeatureDefinition) -> Result<(), String> {
+        if feature.name.is_empty() {
+            return Err("a feature needs a name".to_owned());
+        }
+        let stream = self.stream(&feature.stream)?;
+        if self.streams[stream].features.iter().any(|(name, _)| *name == feature.name) {
+            return Err("is there twice; give each feature its own name".to_owned());
+        }
+        self.feature.clone_from(&feature.name);
+        let node = self.expression(&feature.expression, stream, true, 0)?;
+        self.streams[stream].features.push((feature.name.clone(), node));
+        Ok(())
+    }
+
+    /// The node of an expression over `stream`; aggregations only where a row is made.
+    fn expression(&mut self, expression: &Expression, stream: usize, row: bool, depth: usize) -> Result<Node, String> {
+        if depth > limits::DEPTH_MAX {
+            return Err(format!(
+                "the expression is more than {} levels deep; make features of its parts",
+                limits::DEPTH_MAX
+            ));
+        }
+        match expression {
+            Expression::Column { name } => self.column(name, stream),
+            Expression::Literal { value } => self.streams[stream].scope.literal(value),
+            Expression::Call { function, arguments } => {
+                let nodes = arguments.iter().map(|argument| self.expression(argument, stream, row, depth + 1));
+                let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+                self.streams[stream].scope.call(function, &nodes)
+            }
+            Expression::Aggregate(aggregate) if row => self.aggregate(aggregate, stream),
+            Expression::Aggregate(aggregate) => Err(format!(
+                "`{}` stands inside another aggregation; aggregate over fields, and combine aggregations outside",
+                aggregate.kind
+            )),
+        }
+    }
+
+    fn column(&self, name: &str, stream: usize) -> Result<Node, String> {
+        let schema = &self.streams[stream].schema;
+        let names = schema.fields.iter().map(|field| field.name.as_str());
+        // The first nodes of a scope are its columns.
+        schema
+            .column(name)
+            .ok_or_else(|| format!("stream `{}` has no field `{name}`{}", schema.stream, nearest(name, names)))
+    }
+
+    fn aggregate(&mut self, definition: &AggregateDefinition, reader: usize) -> Result<Node, String> {
+        let Some(kind) = aggregate::aggregate(&definition.kind) else {
+            let names = aggregate::AGGREGATES.iter().map(|aggregate| aggregate.name);
+            return Err(format!("there is no aggregation `{}`{}", definition.kind, nearest(&definition.kind, names)));
+        };
+        let source = definition.stream.as_deref().map_or(Ok(reader), |name| self.stream(name))?;
+        let argument = match definition.arguments.as_slice() {
+            [] => None,
+            [argument] => Some(self.expression(argument, source, false, 0)?),
+            more => return Err(format!("`{}` takes one value, not {}", kind.name, more.len())),
+        };
+        let ty = kind.output(argument.map(|node| self.streams[source].scope.ty(node)))?;
+        let depth = parameters(kind.name, kind.lane, &definition.parameters)?;
+        let condition = match &definition.condition {
+            None => None,
+            Some(condition) => {
+                let node = self.expression(condition, source, false, 0)?;
+                let found = self.streams[source].scope.ty(node);
+                if found.kind != FieldKind::Boolean {
+                    return Err(format!("`where` takes a Boolean, not a {}; compare it with something", found.name()));
+                }
+                Some(node)
+            }
+        };
+        let window = WindowPlan {
+            window: self.window(&definition.window)?,
+            current: if definition.ties == Ties::Include {
+                definition.include_current
+            } else {
+                return Err("`ties=\"exclude\"` is not known to this release; leave it out".to_owned());
+            },
+        };
+        let (write_key, read_key) = self.keys(definition, source, reader)?;
+        let table = self.table(source, &write_key, definition);
+        let read = self.read(reader, table, source == reader, &read_key);
+        let identity = format!("{reader} {read} {} {argument:?} {condition:?} {depth} {window:?}", kind.number);
+        if let Some(&node) = self.made.get(&identity) {
+            return Ok(node);
+        }
+
+        let build = &mut self.tables[table];
+        if !build.features.contains(&self.feature) {
+            build.features.push(self.feature.clone());
+        }
+        let scope = &self.streams[source].scope;
+        let time = self.streams[source].schema.time_column;
+        let mask = build.mask(scope, argument, condition);
+        // A count and the time since need no value in the log, only whether there was one.
+        let valued = !matches!(kind.lane, Lane::Count | Lane::Entry(Entry::SinceLast));
+        let column = argument.filter(|_| valued).map(|node| build.column(scope, node, time));
+        let categories = argument
+            .filter(|_| ty.kind == FieldKind::Categorical)
+            .and_then(|node| scope.nodes[node].categories.clone());
+        let wide = matches!(ty.kind, FieldKind::String | FieldKind::Timestamp)
+            || ty.kind == FieldKind::Int64 && matches!(kind.lane, Lane::Extreme { .. } | Lane::Entry(_));
+
+        let stream = &mut self.streams[reader];
+        let node = stream.scope.load(ty, categories);
+        let result = stream.results.len();
+        stream.results.push(Answer { ty, wide });
+        stream.reads[read].items.push(Item { lane: kind.lane, column, mask, window, depth, result });
+        self.made.insert(identity, node);
+        Ok(node)
+    }
+
+    fn window(&self, definition: &WindowDefinition) -> Result<Window, String> {
+        Window::compile(definition, self.ticks_per_second)
+    }
+
+    /// Key nodes in the scope of the stream that writes, and in that of the one that reads.
+    fn keys(
+        &mut self,
+        definition: &AggregateDefinition,
+        source: usize,
+        reader: usize,
+    ) -> Result<(Vec<Node>, Vec<Node>), String> {
+        let (mut write, mut read) = (Vec::new(), Vec::new());
+        for key in &definition.keys {
+            let expression = key.expression.as_ref();
+            let reads = match expression {
+                Some(expression) => self.expression(expression, reader, false, 0)?,
+                None => self.column(&key.name, reader)?,
+            };
+            let reads = self.streams[reader].scope.textual(reads)?;
+            let writes = if source == reader {
+                reads
+            } else {
+                let column = self.column(&key.name, source)?;
+                self.streams[source].scope.textual(column)?
+            };
+            let (a, b) = (self.streams[source].scope.ty(writes), self.streams[reader].scope.ty(reads));
+            if a.kind != b.kind {
+                return Err(format!(
+                    "key `{}` is a {} in stream `{}` and a {} in stream `{}`; make them one type",
+                    key.name,
+                    a.name(),
+                    self.streams[source].schema.stream,
+                    b.name(),
+                    self.streams[reader].schema.stream
+                ));
+            }
+            if write.contains(&writes) && source == reader {
+                return Err(format!("key `{}` is there twice; name each key once", key.name));
+            }
+            write.push(writes);
+            read.push(reads);
+        }
+        Ok((write, read))
+    }
+
+    fn table(&mut self, stream: usize, key: &[Node], definition: &AggregateDefinition) -> usize {
+        if let Some(table) = self.tables.iter().position(|table| table.stream == stream && table.key == key) {
+            return table;
+        }
+        let names: Vec<&str> = definition.keys.iter().map(|key| key.name.as_str()).collect();
+        let name = match names.as_slice() {
+            [] => self.streams[stream].schema.stream.clone(),
+            names => format!("{} by {}", self.streams[stream].schema.stream, names.join(", ")),
+        };
+        self.tables.push(TableBuild { name, stream, key: key.to_vec(), ..TableBuild::default() });
+        self.tables.len() - 1
+    }
+
+    fn read(&mut self, reader: usize, table: usize, own: bool, key: &[Node]) -> usize {
+        let reads = &mut self.streams[reader].reads;
+        if let Some(read) = reads.iter().position(|read| read.table == table && read.key == key) {
+            return read;
+        }
+        let view = self.tables[table].readers.len();
+        self.tables[table].readers.push(reader);
+        reads.push(ReadBuild { table, view, own, key: key.to_vec(), items: Vec::new() });
+        reads.len() - 1
+    }
+
+    fn finish(self, definition: &Definition) -> Result<Plan, DefinitionError> {
+        let Self { ticks_per_second, mut streams, tables, .. } = self;
+        let layouts: Vec<_> =
+            tables.iter().enumerate().map(|(index, table)| layout::record(index, table, &streams)).collect();
+        let mut finished = Vec::new();
+        for index in 0..streams.len() {
+            let place = format!("stream `{}`", streams[index].schema.stream);
+            let plan = finish_stream(index, &mut streams, &tables, &layouts);
+            finished.push(plan.map_err(|message| DefinitionError::new(place, message))?);
+        }
+        let tables = layout::tables(tables, layouts, &streams, &finished);
+        let text = serde_json::to_string(definition).expect("a definition is plain data");
+        let hash = blake3::Hasher::new().update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes()).finalize();
+        Ok(Plan { streams: finished, tables, ticks_per_second, fingerprint: hash.to_hex().to_string() })
+    }
+}
+
+/// n of `lag(n)`, 1 where there is none.
+fn parameters(name: &str, lane: Lane, parameters: &[Literal]) -> Result<usize, String> {
+    match (lane, parameters) {
+        (Lane::Entry(Entry::Lag), [Literal::Int(n)]) if (1..=limits::LAG_MAX as i64).contains(n) => Ok(*n as usize),
+        (Lane::Entry(Entry::Lag), [Literal::Int(n)]) => {
+            Err(format!("`lag({n})` looks outside of what is kept; n is 1 to {}", limits::LAG_MAX))
+        }
+        (Lane::Entry(Entry::Lag), _) => Err("`lag` takes one whole number".to_owned()),
+        (_, []) => Ok(1),
+        _ => Err(format!("`{name}` takes no parameters")),
+    }
+}
+
+fn key_parts(scope: &Scope, key: &[Node]) -> Vec<KeyPart> {
+    let part = |&node: &Node| KeyPart {
+        slot: scope.event_slot(node).expect("a key is known from the event"),
+        kind: scope.ty(node).kind,
+    };
+    key.iter().map(part).collect()
+}
+
+fn finish_stream(
+    index: usize,
+    streams: &mut [StreamBuild],
+    tables: &[TableBuild],
+    layouts: &[layout::Record],
+) -> Result<StreamPlan, String> {
+    let stream = &mut streams[index];
+    let count = stream.features.len();
+
+    // The first feature that is nothing but an aggregation gets its answer written in place.
+    let mut cells: Vec<Option<usize>> = vec![None; stream.results.len()];
+    for (feature, &(_, node)) in stream.features.iter().enumerate() {
+        if let Known::Load(load) = stream.scope.nodes[node].known {
+            cells[load].get_or_insert(feature);
+        }
+    }
+    let in_place = |load: usize, feature: usize| cells[load] == Some(feature);
+    let mut outputs = Vec::new();
+    let mut exact = 0;
+    let mut finals = Vec::new();
+    let wides: Vec<Option<usize>> = {
+        let mut next = 0..;
+        stream.results.iter().map(|result| if result.wide { next.next() } else { None }).collect()
+    };
+    let mut indirect = Vec::new();
+    for (feature, (name, node)) in stream.features.iter().enumerate() {
+        let info = &stream.scope.nodes[*node];
+        let load = match info.known {
+            Known::Load(load) if in_place(load, feature) => Some(load),
+            _ => None,
+        };
+        let slotted = match info.ty.kind {
+            FieldKind::String | FieldKind::Timestamp => true,
+            FieldKind::Int64 => load.is_none_or(|load| stream.results[load].wide),
+            _ => false,
+        };
+        let slot = slotted.then_some(exact);
+        exact += usize::from(slotted);
+        let categories = info.categories.as_deref().unwrap_or_default().to_vec();
+        outputs.push(Output { name: name.clone(), kind: info.ty.kind, categories, exact: slot });
+        match (load.and_then(|load| wides[load]), slot) {
+            (Some(wide), Some(exact)) if info.ty.kind == FieldKind::String => {
+                finals.push(Final::Text { feature, wide, exact })
+            }
+            (Some(wide), Some(exact)) => finals.push(Final::Exact { wide, exact }),
+            _ if load.is_some() => {}
+            _ => {
+                finals.push(Final::Slot { feature, slot: usize::MAX, kind: info.ty.kind, exact: slot });
+                indirect.push(*node);
+            }
+        }
+    }
+    let needed = stream.scope.place_loads(&indirect);
+    let mut hidden = count..;
+    let cells: Vec<usize> =
+        cells.into_iter().map(|cell| cell.unwrap_or_else(|| hidden.next().unwrap_or(usize::MAX))).collect();
+    let mut indirect = indirect.into_iter();
+    for last in &mut finals {
+        if let Final::Slot { slot, .. } = last
+            && let Some(node) = indirect.next()
+        {
+            *slot = stream.scope.slot(node);
+        }
+    }
+    let loads = needed.into_iter().map(|load| {
+        let result = &stream.results[load];
+        Load { cell: cells[load], wide: wides[load], kind: result.ty.kind }
+    });
+    let loads = loads.collect();
+    let targets: Vec<_> = cells.iter().zip(&wides).map(|(&cell, &wide)| super::Target { cell, wide }).collect();
+    let stream = &streams[index];
+    let reads: Vec<_> = stream
+        .reads
+        .iter()
+        .map(|read| layout::read(read, key_parts(&stream.scope, &read.key), &layouts[read.table], &targets).into())
+        .collect();
+    let writes =
+        tables.iter().enumerate().filter(|(_, table)| table.stream == index).map(|(number, table)| super::WritePlan {
+            table: number,
+            key: key_parts(&stream.scope, &table.key),
+            read: stream.reads.iter().position(|read| read.table == number && read.own),
+        });
+    Ok(StreamPlan {
+        writes: writes.collect(),
+        before: stream.scope.before.clone(),
+        after: stream.scope.after()?,
+        cells: cells.iter().copied().max().map_or(count, |cell| count.max(cell + 1)),
+        wides: wides.iter().flatten().count(),
+        schema: stream.schema.clone(),
+        lateness: stream.lateness,
+        outputs,
+        exact,
+        reads,
+        loads,
+        finals,
+    })
+}
+
+/// For messages and `describe`: what a node is called.
+pub(super) fn node_text(stream: &StreamBuild, node: Node) -> String {
+    stream.schema.fields.get(node).map_or_else(
+        || format!("{} (computed)", derive::kind_name(stream.scope.ty(node).kind)),
+        |field| field.name.clone(),
+    )
+}

@@ -1,0 +1,90 @@
+//! Texts of the log as numbers: one copy of each, as long as an event in the state has it.
+
+use hashbrown::HashTable;
+
+use crate::key;
+
+/// No text has this number: it stands for null.
+pub(crate) const ABSENT: u32 = u32::MAX;
+
+#[derive(Debug, Default)]
+pub(crate) struct Interner {
+    index: HashTable<u32>,
+    texts: Vec<Entry>,
+    free: Vec<u32>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    text: Box<str>,
+    hash: u64,
+    uses: u64,
+}
+
+impl Interner {
+    /// The number of a text that is now used once more.
+    pub fn acquire(&mut self, text: &str) -> u32 {
+        let hash = key::hash(text.as_bytes());
+        if let Some(&id) = self.index.find(hash, |&id| &*self.texts[id as usize].text == text) {
+            self.texts[id as usize].uses += 1;
+            return id;
+        }
+        let entry = Entry { text: text.into(), hash, uses: 1 };
+        self.bytes += text.len();
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.texts[id as usize] = entry;
+                id
+            }
+            None => {
+                self.texts.push(entry);
+                self.texts.len() as u32 - 1
+            }
+        };
+        assert!(id != ABSENT, "the state holds 2^32 - 1 different texts at most");
+        self.index.insert_unique(hash, id, |&id| self.texts[id as usize].hash);
+        id
+    }
+
+    /// One use less; the last one frees the text.
+    pub fn release(&mut self, id: u32) {
+        let entry = &mut self.texts[id as usize];
+        entry.uses -= 1;
+        if entry.uses == 0 {
+            let slot = self.index.find_entry(entry.hash, |&other| other == id);
+            slot.expect("a text in use is in the index").remove();
+            self.bytes -= entry.text.len();
+            entry.text = Box::default();
+            self.free.push(id);
+        }
+    }
+
+    pub fn text(&self, id: u32) -> &str {
+        &self.texts[id as usize].text
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+            + self.index.allocation_size()
+            + self.texts.capacity() * size_of::<Entry>()
+            + self.free.capacity() * 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_lives_as_long_as_it_is_used() {
+        let mut interner = Interner::default();
+        let a = interner.acquire("a");
+        assert_eq!(interner.acquire("a"), a);
+        interner.release(a);
+        assert_eq!(interner.text(a), "a");
+        interner.release(a);
+        assert_eq!(interner.index.len(), 0);
+        assert_eq!(interner.acquire("b"), a, "its number is used again");
+    }
+}

@@ -1,0 +1,161 @@
+//! Tables through the engine: every row is checked before the first one is pushed, so that a refused table has changed nothing.
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, SchemaRef};
+use fastfeat_engine::engine::Engine as Core;
+use fastfeat_engine::error::EventError;
+use fastfeat_engine::event::{Event, Value};
+use fastfeat_engine::plan::StreamPlan;
+use fastfeat_engine::schema::{Schema, iso_ticks};
+
+use crate::columns::Columns;
+use crate::layout::Layout;
+use crate::table::{Rows, Table};
+
+/// A table of one stream's events.
+pub struct Input {
+    pub stream: usize,
+    pub table: Table,
+}
+
+/// Why a table was refused, and the row that did it.
+pub enum Refusal {
+    Event {
+        error: EventError,
+        stream: usize,
+        row: usize,
+    },
+    /// Memory that is not what its Arrow type says.
+    Damaged(String),
+    Arrow(ArrowError),
+}
+
+impl From<ArrowError> for Refusal {
+    fn from(error: ArrowError) -> Self {
+        Self::Arrow(error)
+    }
+}
+
+/// Pushes all rows, those of several tables merged by time; rows of one time in the order of the tables.
+/// The features of stream `own`, where one of the tables is its.
+pub fn push_tables(
+    core: &mut Core,
+    event: &mut Event,
+    inputs: &[Input],
+    own: usize,
+    layout: &Layout,
+) -> Result<Option<(Vec<RecordBatch>, SchemaRef)>, Refusal> {
+    let plan = core.plan().clone();
+    let newest = core.stats().newest;
+    let mut cursors = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let schema = &plan.streams[input.stream].schema;
+        let mut cursor = Cursor::new(input, schema)?;
+        cursor.check(event, newest[input.stream], plan.ticks_per_second, inputs.len() > 1)?;
+        cursors.push(cursor);
+    }
+    let rows = inputs.iter().find(|input| input.stream == own).map_or(0, |input| input.table.rows());
+    let mut columns = Columns::new(layout, rows);
+    while let Some(cursor) = next(&mut cursors) {
+        let (stream, row) = (cursor.stream, cursor.row);
+        let pushed = cursor.read(event).and_then(|()| core.push(stream, event));
+        let has_row = pushed.map_err(|error| Refusal::Event { error, stream, row })?;
+        if has_row && stream == own {
+            columns.push(core.row())?;
+        }
+    }
+    let answers = inputs.iter().any(|input| input.stream == own) && has_features(&plan.streams[own]);
+    if answers { Ok(Some(columns.finish()?)) } else { Ok(None) }
+}
+
+fn has_features(stream: &StreamPlan) -> bool {
+    !stream.outputs.is_empty()
+}
+
+/// The table whose next row comes first; of equal times the first table's.
+fn next<'c, 'a>(cursors: &'c mut [Cursor<'a>]) -> Option<&'c mut Cursor<'a>> {
+    if let [only] = cursors {
+        return (only.row < only.rows).then_some(only);
+    }
+    let waiting = cursors.iter_mut().enumerate().filter(|(_, cursor)| cursor.row < cursor.rows);
+    waiting.min_by_key(|(place, cursor)| (cursor.times[cursor.row], *place)).map(|(_, cursor)| cursor)
+}
+
+/// A table on its way through.
+struct Cursor<'a> {
+    stream: usize,
+    schema: &'a Schema,
+    batches: Vec<(Rows<'a>, usize)>,
+    /// Where the next row is: its batch, its place there, its number in the table.
+    batch: usize,
+    place: usize,
+    row: usize,
+    rows: usize,
+    /// By row, where several tables are merged.
+    times: Vec<i64>,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(input: &'a Input, schema: &'a Schema) -> Result<Self, Refusal> {
+        let read = |batch: &'a RecordBatch| Ok((input.table.read(batch).map_err(Refusal::Damaged)?, batch.num_rows()));
+        let batches = input.table.batches.iter().map(read).collect::<Result<_, Refusal>>()?;
+        let rows = input.table.rows();
+        Ok(Self { stream: input.stream, schema, batches, batch: 0, place: 0, row: 0, rows, times: Vec::new() })
+    }
+
+    /// Reads the next row and moves on.
+    #[inline]
+    fn read(&mut self, event: &mut Event) -> Result<(), EventError> {
+        while self.place == self.batches[self.batch].1 {
+            self.batch += 1;
+            self.place = 0;
+        }
+        let mut filling = self.schema.begin(event);
+        self.batches[self.batch].0.fill(self.place, &mut filling);
+        self.place += 1;
+        self.row += 1;
+        filling.finish()
+    }
+
+    /// Goes through all rows without pushing one, and back to the first.
+    fn check(
+        &mut self,
+        event: &mut Event,
+        mut newest: Option<i64>,
+        ticks_per_second: i64,
+        keep_times: bool,
+    ) -> Result<(), Refusal> {
+        if keep_times {
+            self.times.reserve_exact(self.rows);
+        }
+        for row in 0..self.rows {
+            let stream = self.stream;
+            self.read(event).map_err(|error| Refusal::Event { error, stream, row })?;
+            let Value::Time(time) = event.values[self.schema.time_column] else {
+                unreachable!("a schema accepts no event without a time")
+            };
+            if let Some(newest) = newest.filter(|newest| time < *newest) {
+                let error = late(self.schema, time, newest, ticks_per_second);
+                return Err(Refusal::Event { error, stream, row });
+            }
+            newest = Some(time);
+            if keep_times {
+                self.times.push(time);
+            }
+        }
+        (self.batch, self.place, self.row) = (0, 0, 0);
+        Ok(())
+    }
+}
+
+/// What `Engine::push` says about such an event.
+fn late(schema: &Schema, time: i64, newest: i64, ticks_per_second: i64) -> EventError {
+    let behind = i128::from(newest) - i128::from(time);
+    EventError::Late {
+        stream: schema.stream.clone(),
+        time: iso_ticks(time, ticks_per_second),
+        newest: iso_ticks(newest, ticks_per_second),
+        behind_us: (behind * 1_000_000 / i128::from(ticks_per_second)) as i64,
+        lateness_us: 0,
+    }
+}

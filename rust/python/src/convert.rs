@@ -1,0 +1,188 @@
+//! Python objects -> values of an event. Exact types first, as they are nearly all there is; then what behaves like them.
+
+use fastfeat_engine::definition::FieldKind;
+use fastfeat_engine::schema::{Filling, Raw, Schema};
+use pyo3::exceptions::{PyArithmeticError, PyKeyError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDate, PyDateTime, PyDict, PyFloat, PyInt, PyMapping, PyString};
+
+use crate::instant;
+
+/// The names of a stream's fields as Python has them: interned, so that a dict finds them by address.
+pub struct FieldNames(Vec<Py<PyString>>);
+
+impl FieldNames {
+    pub fn new(py: Python<'_>, schema: &Schema) -> Self {
+        Self(schema.fields.iter().map(|field| PyString::intern(py, &field.name).unbind()).collect())
+    }
+
+    /// Sets every field that the event has. False when the event is no mapping.
+    #[inline]
+    pub fn fill(&self, event: &Bound<'_, PyAny>, schema: &Schema, filling: &mut Filling<'_, '_>) -> PyResult<bool> {
+        let py = event.py();
+        if let Ok(event) = event.cast::<PyDict>() {
+            for (column, name) in self.0.iter().enumerate() {
+                if let Some(value) = event.get_item(name.bind_borrowed(py))? {
+                    set(filling, column, schema.fields[column].kind, &value)?;
+                }
+            }
+            return Ok(true);
+        }
+        let Ok(event) = event.cast::<PyMapping>() else { return Ok(false) };
+        for (column, name) in self.0.iter().enumerate() {
+            match event.get_item(name.bind_borrowed(py)) {
+                Ok(value) => set(filling, column, schema.fields[column].kind, &value)?,
+                Err(error) if error.is_instance_of::<PyKeyError>(py) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Sets one field.
+#[inline]
+fn set(filling: &mut Filling<'_, '_>, column: usize, kind: FieldKind, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Ok(value) = value.cast_exact::<PyFloat>() {
+        filling.set(column, Raw::Float(value.value()));
+    } else if let Ok(text) = value.cast_exact::<PyString>() {
+        set_text(filling, column, text);
+    } else if let Ok(value) = value.cast_exact::<PyInt>() {
+        set_int(filling, column, value);
+    } else if let Ok(value) = value.cast_exact::<PyBool>() {
+        filling.set(column, Raw::Bool(value.is_true()));
+    } else if value.is_none() {
+        filling.set(column, Raw::Null);
+    } else {
+        return set_unusual(filling, column, kind, value);
+    }
+    Ok(())
+}
+
+#[inline]
+fn set_text(filling: &mut Filling<'_, '_>, column: usize, value: &Bound<'_, PyString>) {
+    match value.to_str() {
+        Ok(text) => filling.set(column, Raw::Text(text)),
+        Err(_) => filling.set(column, Raw::Other("str with a lone surrogate", &shown(value))),
+    }
+}
+
+#[inline]
+fn set_int(filling: &mut Filling<'_, '_>, column: usize, value: &Bound<'_, PyInt>) {
+    match value.extract::<i64>() {
+        Ok(value) => filling.set(column, Raw::Int(value)),
+        Err(_) => match value.str() {
+            Ok(digits) => filling.set(column, Raw::BigInt(&digits.to_string_lossy())),
+            // Python prints no whole number of more than 4,300 digits; none of those is in anybody's range.
+            Err(_) => filling.set(column, Raw::BigInt("a whole number of thousands of digits")),
+        },
+    }
+}
+
+/// Subclasses, datetimes, NumPy's scalars and whatever says that it is a number.
+#[cold]
+fn set_unusual(
+    filling: &mut Filling<'_, '_>,
+    column: usize,
+    kind: FieldKind,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    if let Ok(value) = value.cast::<PyFloat>() {
+        filling.set(column, Raw::Float(value.value()));
+        return Ok(());
+    }
+    if let Ok(value) = value.cast::<PyInt>() {
+        set_int(filling, column, value);
+        return Ok(());
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        set_text(filling, column, text);
+        return Ok(());
+    }
+    let class = value.get_type();
+    let (class_name, module) = (class.name()?, class.module()?);
+    match (module.to_str().unwrap_or_default(), class_name.to_str().unwrap_or_default()) {
+        // pandas' missing values: NaT says that it is a datetime and is none.
+        (module, "NaTType" | "NAType") if module.starts_with("pandas") => {
+            filling.set(column, Raw::Null);
+            return Ok(());
+        }
+        // float(np.True_) is 1.0, but a boolean is no number.
+        ("numpy", "bool" | "bool_") => {
+            filling.set(column, Raw::Bool(value.is_truthy()?));
+            return Ok(());
+        }
+        ("numpy", "datetime64") => {
+            let text = value.str()?;
+            match (kind, text.to_str()?) {
+                (_, "NaT") => filling.set(column, Raw::Null),
+                (FieldKind::Timestamp, text) => filling.set(column, Raw::Text(text)),
+                _ => set_other(filling, column, value),
+            }
+            return Ok(());
+        }
+        _ => {}
+    }
+    if let Ok(instant) = value.cast::<PyDateTime>() {
+        let mut nanoseconds = instant::nanoseconds(instant)?;
+        // pandas' Timestamp is a datetime with three digits more.
+        if let Ok(more) = value.getattr(pyo3::intern!(value.py(), "nanosecond")) {
+            nanoseconds += more.extract::<i128>().unwrap_or_default();
+        }
+        filling.set(column, Raw::Time(nanoseconds));
+        return Ok(());
+    }
+    if let Ok(date) = value.cast::<PyDate>() {
+        filling.set(column, Raw::Time(instant::nanoseconds_of_date(date)));
+        return Ok(());
+    }
+    set_number(filling, column, kind, value)
+}
+
+/// What has `__float__` where a Float64 is wanted, or `__index__` where a whole number is.
+fn set_number(filling: &mut Filling<'_, '_>, column: usize, kind: FieldKind, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = value.py();
+    let failed = match kind {
+        FieldKind::Float64 => match value.extract::<f64>() {
+            Ok(number) => {
+                filling.set(column, Raw::Float(number));
+                return Ok(());
+            }
+            Err(error) => error,
+        },
+        FieldKind::Int64 | FieldKind::Timestamp => match index(value) {
+            Ok(number) => {
+                set_int(filling, column, &number);
+                return Ok(());
+            }
+            Err(error) => error,
+        },
+        _ => PyTypeError::new_err(()),
+    };
+    // That it is no such number is the event's fault; anything else that its methods raise is not ours to hide.
+    if failed.is_instance_of::<PyTypeError>(py)
+        || failed.is_instance_of::<PyValueError>(py)
+        || failed.is_instance_of::<PyArithmeticError>(py)
+    {
+        set_other(filling, column, value);
+        return Ok(());
+    }
+    Err(failed)
+}
+
+fn index<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyInt>> {
+    let method =
+        value.get_type().getattr(pyo3::intern!(value.py(), "__index__")).map_err(|_| PyTypeError::new_err(()))?;
+    Ok(method.call1((value,))?.cast_into::<PyInt>()?)
+}
+
+#[cold]
+fn set_other(filling: &mut Filling<'_, '_>, column: usize, value: &Bound<'_, PyAny>) {
+    let class =
+        value.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string_lossy().into_owned());
+    filling.set(column, Raw::Other(&class, &shown(value)));
+}
+
+fn shown(value: &Bound<'_, PyAny>) -> String {
+    value.repr().map_or_else(|_| "unprintable".to_owned(), |text| text.to_string_lossy().into_owned())
+}

@@ -1,0 +1,203 @@
+//! class Engine: an event or a table in, a Row, a score or a table out. x rules, formulas, state
+//!
+//! Python's `fastfeat.Engine` derives from it and adds only what happens once; the calls per event land here without a Python frame.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use fastfeat_engine::plan::Plan;
+use fastfeat_lightgbm::{Library, Model, Output};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::convert::FieldNames;
+use crate::layout::Layout;
+use crate::score::{ScoreResult, Scorer};
+use crate::through::{Step, Work};
+use crate::{errors, instant, plan};
+
+/// The engine behind `fastfeat.Engine`.
+#[pyclass(frozen, subclass, module = "fastfeat._core")]
+pub struct Engine {
+    pub plan: Arc<Plan>,
+    /// The stream that the features belong to.
+    pub own: usize,
+    /// By stream.
+    pub layouts: Vec<Arc<Layout>>,
+    pub fields: Vec<FieldNames>,
+    pub scorer: Option<Arc<Scorer>>,
+    pub work: Mutex<Work>,
+}
+
+#[pymethods]
+impl Engine {
+    /// Compiles the JSON of a definition. `stream` is the stream that the features belong to; `model` the text of a LightGBM
+    /// model, `library` the path of LightGBM's shared library.
+    #[new]
+    #[pyo3(signature = (definition, stream, *, model=None, library=None, raw_score=false))]
+    fn new(
+        py: Python<'_>,
+        definition: &str,
+        stream: &str,
+        model: Option<&str>,
+        library: Option<PathBuf>,
+        raw_score: bool,
+    ) -> PyResult<Self> {
+        let plan = Arc::new(plan::compile(py, definition)?);
+        let own = plan
+            .stream(stream)
+            .ok_or_else(|| PyValueError::new_err(format!("the definition has no stream `{stream}`")))?;
+        let layout = |stream| Arc::new(Layout::of_stream(stream, plan.ticks_per_second));
+        let layouts: Vec<Arc<Layout>> = plan.streams.iter().map(layout).collect();
+        let scorer = match (model, library) {
+            (None, _) => None,
+            (Some(_), None) => {
+                return Err(PyValueError::new_err("a model needs the path of LightGBM's shared library"));
+            }
+            (Some(text), Some(library)) => {
+                let output = if raw_score { Output::Raw } else { Output::Normal };
+                let model = Library::open(&library).and_then(|library| Model::from_text(library, text, output));
+                let model = model.map_err(|error| errors::model(py, error))?;
+                let scorer = Scorer::new(model, &layouts[own]).map_err(|error| errors::model(py, error))?;
+                Some(Arc::new(scorer))
+            }
+        };
+        let fields = plan.streams.iter().map(|stream| FieldNames::new(py, &stream.schema)).collect();
+        let work = Mutex::new(Work::new(&plan));
+        Ok(Self { plan, own, layouts, fields, scorer, work })
+    }
+
+    /// Takes an event and gives its features: a Row, or `out` filled with its floats. None for a stream without features.
+    ///
+    /// Raises InvalidEvent with every broken rule, or LateEvent; the engine is then what it was before.
+    #[pyo3(signature = (event, *, stream=None, out=None))]
+    fn push<'py>(
+        &self,
+        event: &Bound<'py, PyAny>,
+        stream: Option<&Bound<'py, PyString>>,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let stream = self.stream(stream)?;
+        let out = self.check_out(stream, out)?;
+        let mut work = self.work()?;
+        let has_row = self.take_object(&mut work, stream, event, Step::Push)?;
+        self.answer(event.py(), &work, stream, has_row, out)
+    }
+
+    /// As push, from JSON in bytes, str, bytearray or memoryview: one object, read without building Python objects.
+    #[pyo3(signature = (data, *, stream=None, out=None))]
+    fn push_json<'py>(
+        &self,
+        data: &Bound<'py, PyAny>,
+        stream: Option<&Bound<'py, PyString>>,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let stream = self.stream(stream)?;
+        let out = self.check_out(stream, out)?;
+        let mut work = self.work()?;
+        let has_row = self.take_json(&mut work, stream, data, Step::Push)?;
+        self.answer(data.py(), &work, stream, has_row, out)
+    }
+
+    /// What push would answer; nothing changes.
+    #[pyo3(signature = (event, *, stream=None))]
+    fn peek<'py>(
+        &self,
+        event: &Bound<'py, PyAny>,
+        stream: Option<&Bound<'py, PyString>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let stream = self.stream(stream)?;
+        let mut work = self.work()?;
+        let has_row = self.take_object(&mut work, stream, event, Step::Peek)?;
+        self.answer(event.py(), &work, stream, has_row, None)
+    }
+
+    /// Pushes an event and scores its features with the engine's model.
+    #[pyo3(signature = (event, *, stream=None))]
+    fn score<'py>(
+        &self,
+        event: &Bound<'py, PyAny>,
+        stream: Option<&Bound<'py, PyString>>,
+    ) -> PyResult<Option<Bound<'py, ScoreResult>>> {
+        let stream = self.stream(stream)?;
+        self.scorer(event.py())?;
+        let mut work = self.work()?;
+        let has_row = self.take_object(&mut work, stream, event, Step::Push)?;
+        self.scored(event.py(), &work, stream, has_row)
+    }
+
+    /// As score, from JSON.
+    #[pyo3(signature = (data, *, stream=None))]
+    fn score_json<'py>(
+        &self,
+        data: &Bound<'py, PyAny>,
+        stream: Option<&Bound<'py, PyString>>,
+    ) -> PyResult<Option<Bound<'py, ScoreResult>>> {
+        let stream = self.stream(stream)?;
+        self.scorer(data.py())?;
+        let mut work = self.work()?;
+        let has_row = self.take_json(&mut work, stream, data, Step::Push)?;
+        self.scored(data.py(), &work, stream, has_row)
+    }
+
+    /// Pushes the rows of a table, in order, and gives a table of their features; None for a stream without features.
+    ///
+    /// `table` is anything with the Arrow PyCapsule interface, or a dict from stream to table: those are merged by time, at equal times
+    /// in the order of the dict, and the features are those of the rows of the features' own stream. All rows are checked before the
+    /// first one is pushed: a table with an invalid or a late row is refused as a whole, and changes nothing.
+    #[pyo3(signature = (table, *, stream=None))]
+    fn push_batch<'py>(
+        &self,
+        table: &Bound<'py, PyAny>,
+        stream: Option<&Bound<'py, PyString>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Ok(tables) = table.cast::<PyDict>() else {
+            let input = self.read_table(table, self.stream(stream)?)?;
+            return self.push_inputs(table.py(), &[input]);
+        };
+        if stream.is_some() {
+            return Err(PyTypeError::new_err("a dict of tables names its streams itself: leave out stream="));
+        }
+        let mut inputs = Vec::with_capacity(tables.len());
+        for (name, table) in tables.iter() {
+            let stream = self.stream_named(name.cast::<PyString>().map_err(|_| {
+                PyTypeError::new_err("push_batch takes a table, or a dict from the name of a stream to its table")
+            })?)?;
+            inputs.push(self.read_table(&table, stream)?);
+        }
+        self.push_inputs(table.py(), &inputs)
+    }
+
+    /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid` and `state_bytes`, and under `streams` the counts and the
+    /// `newest` time of each stream.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let work = self.work()?;
+        let core = work.core.stats();
+        let late: Vec<u64> = core.late.iter().zip(&work.late_in_tables).map(|(one, other)| one + other).collect();
+        let streams = PyDict::new(py);
+        for (index, stream) in self.plan.streams.iter().enumerate() {
+            let one = PyDict::new(py);
+            one.set_item("events", core.events[index])?;
+            one.set_item("late", late[index])?;
+            one.set_item("invalid", work.invalid[index])?;
+            let newest = core.newest[index].map(|ticks| instant::datetime(py, ticks, self.plan.ticks_per_second));
+            one.set_item("newest", newest.transpose()?)?;
+            streams.set_item(&stream.schema.stream, one)?;
+        }
+        let stats = PyDict::new(py);
+        stats.set_item("keys", core.keys)?;
+        stats.set_item("events", core.events.iter().sum::<u64>())?;
+        stats.set_item("late", late.iter().sum::<u64>())?;
+        stats.set_item("invalid", work.invalid.iter().sum::<u64>())?;
+        stats.set_item("state_bytes", core.state_bytes)?;
+        stats.set_item("streams", streams)?;
+        Ok(stats)
+    }
+
+    /// Names of the features, in the order of the row.
+    #[getter]
+    fn names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        self.layouts[self.own].names(py).cloned()
+    }
+}

@@ -1,0 +1,258 @@
+//! The way through the engine: a call's arguments in, the core asked, its answer out. The class itself is in `engine`.
+
+use std::sync::{Arc, MutexGuard, TryLockError};
+
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::ArrowError;
+use fastfeat_engine::codec::json;
+use fastfeat_engine::engine::Engine as Core;
+use fastfeat_engine::error::{EventError, Problem, nearest};
+use fastfeat_engine::event::Event;
+use fastfeat_engine::plan::Plan;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use pyo3_arrow::PyTable;
+use pyo3_arrow::input::AnyRecordBatch;
+
+use crate::batch::{self, Input, Refusal};
+use crate::engine::Engine;
+use crate::errors;
+use crate::out::Out;
+use crate::row::Row;
+use crate::score::{ScoreResult, Scorer};
+use crate::table::Table;
+
+/// What changes with every event.
+pub struct Work {
+    pub core: Core,
+    pub event: Event,
+    /// Refused events by stream: those that broke a rule, and those of refused tables that were late.
+    pub invalid: Vec<u64>,
+    pub late_in_tables: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Work {
+    pub fn new(plan: &Arc<Plan>) -> Self {
+        Self {
+            core: Core::new(Arc::clone(plan)),
+            event: Event::default(),
+            invalid: vec![0; plan.streams.len()],
+            late_in_tables: vec![0; plan.streams.len()],
+            bytes: Vec::new(),
+        }
+    }
+}
+
+/// What is done with an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Push,
+    Peek,
+}
+
+impl Engine {
+    /// The engine's state, unless another call has it: one that this call came out of, or one of another thread.
+    #[inline]
+    pub fn work(&self) -> PyResult<MutexGuard<'_, Work>> {
+        self.work.try_lock().map_err(|error| {
+            PyRuntimeError::new_err(match error {
+                TryLockError::WouldBlock => {
+                    "this engine is busy with another event: it takes one at a time, from one thread at a time; put a lock around it, \
+                     or give each thread an engine of its own"
+                }
+                TryLockError::Poisoned(_) => {
+                    "this engine stopped in the middle of an event (a bug in fastfeat: please report it); make a new one"
+                }
+            })
+        })
+    }
+
+    /// The stream that `stream=` names; the features' own by default.
+    #[inline]
+    pub fn stream(&self, stream: Option<&Bound<'_, PyString>>) -> PyResult<usize> {
+        match stream {
+            None => Ok(self.own),
+            Some(name) => self.stream_named(name),
+        }
+    }
+
+    pub fn stream_named(&self, name: &Bound<'_, PyString>) -> PyResult<usize> {
+        let name_text = name.to_string_lossy();
+        self.plan.stream(&name_text).ok_or_else(|| {
+            let known: Vec<&str> = self.plan.streams.iter().map(|stream| stream.schema.stream.as_str()).collect();
+            let way_out = match nearest(&name_text, known.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("it takes {}; name others with Engine(streams=[...])", known.join(", ")),
+            };
+            let message = format!("this engine takes no stream `{name_text}`; {way_out}");
+            errors::invalid(name.py(), &name_text, vec![Problem::new("", &name_text, "stream", message)])
+        })
+    }
+
+    /// A dict or another mapping through the engine. True when the core now holds a row.
+    #[inline]
+    pub fn take_object(&self, work: &mut Work, stream: usize, event: &Bound<'_, PyAny>, step: Step) -> PyResult<bool> {
+        let schema = &self.plan.streams[stream].schema;
+        let mut filling = schema.begin(&mut work.event);
+        let checked = if self.fields[stream].fill(event, schema, &mut filling)? {
+            filling.finish()
+        } else {
+            let class = event.get_type().name()?;
+            let message = format!("an event is a dict or another mapping, not {class}; for JSON there is push_json");
+            Err(schema.refusal(&event.repr()?.to_string_lossy(), "object", message))
+        };
+        self.go(event.py(), work, stream, checked, step)
+    }
+
+    /// JSON through the engine.
+    #[inline]
+    pub fn take_json(&self, work: &mut Work, stream: usize, data: &Bound<'_, PyAny>, step: Step) -> PyResult<bool> {
+        let (py, schema) = (data.py(), &self.plan.streams[stream].schema);
+        let checked = if let Ok(bytes) = data.cast::<PyBytes>() {
+            json::decode(schema, bytes.as_bytes(), &mut work.event)
+        } else if let Ok(text) = data.cast::<PyString>() {
+            match text.to_str() {
+                Ok(text) => json::decode(schema, text.as_bytes(), &mut work.event),
+                Err(_) => Err(schema.refusal("", "json", "the event has a lone surrogate, which UTF-8 cannot carry")),
+            }
+        } else {
+            let buffer = PyBuffer::<u8>::get(data).map_err(|_| {
+                let class = data.get_type().name().map_or_else(|_| String::new(), |name| name.to_string());
+                PyTypeError::new_err(format!(
+                    "push_json takes bytes, str, bytearray or memoryview, not {class}; for a dict there is push"
+                ))
+            })?;
+            work.bytes.resize(buffer.item_count(), 0);
+            buffer.copy_to_slice(py, &mut work.bytes)?;
+            let checked = json::decode(schema, &work.bytes, &mut work.event);
+            work.bytes.truncate(json::BYTES_MAX);
+            work.bytes.shrink_to(json::BYTES_MAX);
+            checked
+        };
+        self.go(py, work, stream, checked, step)
+    }
+
+    #[inline]
+    fn go(
+        &self,
+        py: Python<'_>,
+        work: &mut Work,
+        stream: usize,
+        checked: Result<(), EventError>,
+        step: Step,
+    ) -> PyResult<bool> {
+        let pushed = match (checked, step) {
+            (Ok(()), Step::Push) => work.core.push(stream, &mut work.event),
+            (Ok(()), Step::Peek) => work.core.peek(stream, &mut work.event),
+            (Err(error), Step::Push) => {
+                work.invalid[stream] += 1;
+                Err(error)
+            }
+            (Err(error), Step::Peek) => Err(error),
+        };
+        pushed.map_err(|error| errors::event(py, error))
+    }
+
+    fn row<'py>(&self, py: Python<'py>, work: &Work, stream: usize) -> PyResult<Bound<'py, Row>> {
+        Bound::new(py, Row::new(Arc::clone(&self.layouts[stream]), work.core.row().clone()))
+    }
+
+    /// What push gives back: `out`, a Row, or None.
+    #[inline]
+    pub fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        work: &Work,
+        stream: usize,
+        has_row: bool,
+        out: Option<Out<'py>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match (has_row, out) {
+            (false, _) => Ok(None),
+            (true, Some(out)) => out.fill(&work.core.row().values).map(Some),
+            (true, None) => Ok(Some(self.row(py, work, stream)?.into_any())),
+        }
+    }
+
+    #[inline]
+    pub fn check_out<'py>(&self, stream: usize, out: Option<Bound<'py, PyAny>>) -> PyResult<Option<Out<'py>>> {
+        out.map(|out| Out::check(out, self.layouts[stream].outputs.len())).transpose()
+    }
+
+    #[inline]
+    pub fn scorer(&self, py: Python<'_>) -> PyResult<&Arc<Scorer>> {
+        self.scorer
+            .as_ref()
+            .ok_or_else(|| errors::model(py, "this engine has no model; make it with Engine(features, model=...)"))
+    }
+
+    #[inline]
+    pub fn scored<'py>(
+        &self,
+        py: Python<'py>,
+        work: &Work,
+        stream: usize,
+        has_row: bool,
+    ) -> PyResult<Option<Bound<'py, ScoreResult>>> {
+        if !has_row {
+            return Ok(None);
+        }
+        let scorer = self.scorer(py)?;
+        let scores = scorer.score(&work.core.row().values).map_err(|error| errors::model(py, error))?;
+        let row = self.row(py, work, stream)?.unbind();
+        Bound::new(py, ScoreResult { row, scores, scorer: Arc::clone(scorer) }).map(Some)
+    }
+
+    pub fn push_inputs<'py>(&self, py: Python<'py>, inputs: &[Input]) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let own = match inputs {
+            [only] => only.stream,
+            _ => self.own,
+        };
+        let mut work = self.work()?;
+        let Work { core, event, invalid, late_in_tables, .. } = &mut *work;
+        let layout = &self.layouts[own];
+        let answer =
+            py.detach(|| batch::push_tables(core, event, inputs, own, layout)).map_err(|refusal| match refusal {
+                Refusal::Event { error, stream, row } => {
+                    match error {
+                        EventError::Late { .. } => late_in_tables[stream] += 1,
+                        _ => invalid[stream] += 1,
+                    }
+                    errors::event_in_row(py, error, Some(row))
+                }
+                Refusal::Damaged(message) => PyValueError::new_err(format!("the table is damaged: {message}")),
+                Refusal::Arrow(error) => PyRuntimeError::new_err(error.to_string()),
+            })?;
+        drop(work);
+        let Some((batches, schema)) = answer else { return Ok(None) };
+        let table = PyTable::try_new(batches, schema)?;
+        // pyarrow is optional; without it the table still has the Arrow PyCapsule interface.
+        if py.import(pyo3::intern!(py, "pyarrow")).is_ok() {
+            return table.into_pyarrow(py).map(Some);
+        }
+        Ok(Some(Bound::new(py, table)?.into_any()))
+    }
+
+    pub fn read_table(&self, table: &Bound<'_, PyAny>, stream: usize) -> PyResult<Input> {
+        let py = table.py();
+        let reader = table.extract::<AnyRecordBatch>().map_err(|error| {
+            let class = table.get_type().name().map_or_else(|_| String::new(), |name| name.to_string());
+            let wanted =
+                "push_batch takes anything with the Arrow PyCapsule interface, such as a pyarrow or polars table";
+            let refused = PyTypeError::new_err(format!("{wanted}, not {class}"));
+            refused.set_cause(py, Some(error));
+            refused
+        })?;
+        let reader = reader.into_reader()?;
+        let schema = reader.schema();
+        let read = || reader.collect::<Result<Vec<RecordBatch>, ArrowError>>();
+        let batches =
+            py.detach(read).map_err(|error| PyValueError::new_err(format!("the table cannot be read: {error}")))?;
+        let table = Table::new(&schema, batches, &self.plan.streams[stream].schema)
+            .map_err(|error| errors::event(py, error))?;
+        Ok(Input { stream, table })
+    }
+}
