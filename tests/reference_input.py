@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
@@ -80,21 +81,19 @@ class Schema:
         return float(value) if field["type"] == "float64" and value is not None else value
 
 
-def broken_rules(value: Any, field: Mapping[str, Any], ticks_per_second: int) -> list[str]:
-    def bound(rule: str) -> Any:
-        return literal(field[rule], ticks_per_second) if field.get(rule) is not None else None
+BOUNDS = {"ge": operator.ge, "gt": operator.gt, "le": operator.le, "lt": operator.lt}
 
-    broken = []
+
+def broken_rules(value: Any, field: Mapping[str, Any], ticks_per_second: int) -> list[str]:
     if isinstance(value, float) and not math.isfinite(value) and not field.get("allow_nan"):
         return ["allow_nan"]
-    if bound("ge") is not None and not value >= bound("ge"):
-        broken.append("ge")
-    if bound("gt") is not None and not value > bound("gt"):
-        broken.append("gt")
-    if bound("le") is not None and not value <= bound("le"):
-        broken.append("le")
-    if bound("lt") is not None and not value < bound("lt"):
-        broken.append("lt")
+    broken = [
+        rule
+        for rule, holds in BOUNDS.items()
+        if field.get(rule) is not None and not holds(value, literal(field[rule], ticks_per_second))
+    ]
+    if isinstance(value, float) and math.isnan(value):
+        broken = []  # a NaN that is allowed lies on no side of a bound
     if field.get("one_of") is not None and value not in [literal(one, ticks_per_second) for one in field["one_of"]]:
         broken.append("one_of")
     if field.get("categories") is not None and value not in field["categories"]:
@@ -116,8 +115,8 @@ def to_boolean(raw: Any, field: Mapping[str, Any], ticks_per_second: int) -> boo
 
 
 def to_text(raw: Any, field: Mapping[str, Any], ticks_per_second: int) -> str:
-    if not isinstance(raw, str):
-        raise BrokenError("type")
+    if not isinstance(raw, str) or any("\ud800" <= character <= "\udfff" for character in raw):
+        raise BrokenError("type")  # half a surrogate pair is no text that UTF-8 could carry
     return raw
 
 

@@ -8,7 +8,7 @@ import numpy
 import polars
 import pyarrow
 import pytest
-from fastfeat import Engine, InvalidEvent, Stream, col, count
+from fastfeat import Engine, InvalidEvent, LateEvent, Stream, col, count
 from harness import comparable, row_bits
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -113,7 +113,7 @@ def assert_batches_equal_pushes(case, chunks, make_table):
         else:
             assert rows == [None] * len(events)
             assert answer is None
-    assert online.stats()["events"] == batch.stats()["events"]
+    assert online.stats() == batch.stats()
 
 
 def polars_frame(stream, events, chunks):
@@ -259,9 +259,20 @@ def test_what_is_no_table_is_refused(what):
     assert row_bits(engine.push(EVENTS[0])) == row_bits(pushed()[0])
 
 
-def test_row_that_breaks_a_rule_is_named_and_the_rows_before_it_are_in():
+def test_table_with_a_row_that_breaks_a_rule_changes_nothing():
     engine = Engine(FEATURES)
-    bad = [*EVENTS[:5], {**EVENTS[5], "card": None}, *EVENTS[6:]]
+    assert_table(engine.push_batch(table_of(EVENTS[:5])), pushed()[:5])
+    bad = [*EVENTS[5:50], {**EVENTS[50], "card": None}, *EVENTS[51:]]
     with pytest.raises(InvalidEvent) as caught:
         engine.push_batch(table_of(bad))
     assert [(problem.field, problem.rule) for problem in caught.value.problems] == [("card", "not_null")]
+    assert_table(engine.push_batch(table_of(EVENTS[5:])), pushed()[5:])
+
+
+def test_table_with_a_late_row_changes_nothing():
+    engine = Engine(FEATURES)
+    assert_table(engine.push_batch(table_of(EVENTS[:5])), pushed()[:5])
+    for late in ([*EVENTS[5:50], EVENTS[48], *EVENTS[50:]], EVENTS[3:]):
+        with pytest.raises(LateEvent):
+            engine.push_batch(table_of(late))
+    assert_table(engine.push_batch(table_of(EVENTS[5:])), pushed()[5:])
