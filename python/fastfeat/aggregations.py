@@ -27,7 +27,7 @@ LAG_MAX: Final = 1_000
 _RESERVED: Final = ("include_current", "ties")
 
 
-@dataclass(frozen=True, eq=False, repr=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Aggregation:
     """An aggregation that says not yet over which events; `.over(...)` finishes it.
 
@@ -130,7 +130,7 @@ def agg(value: Expr, names: tuple[str, ...]) -> Aggregation:
         raise DefinitionError("agg", f"it names no aggregation; write some of {', '.join(KINDS)}")
     for index, name in enumerate(names):
         if name not in KINDS:
-            known = f"{nearest(str(name), KINDS)} There are {', '.join(KINDS)}, and .lag(n)"
+            known = f"{nearest(str(name), KINDS)} agg takes {', '.join(KINDS)}; lag is .lag(n)"
             raise DefinitionError("agg", f"{shown(name)} is not an aggregation;{known}")
         if name in names[:index]:
             raise DefinitionError("agg", f"`{name}` is there twice; write it once")

@@ -25,7 +25,7 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, eq=False, repr=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Expr:
     """A value computed from an event, or from aggregations over the events before it.
 
@@ -309,7 +309,7 @@ def when(condition: Expr) -> When:
     return When(condition)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class When:
     """A choice that still needs `.then(...)`."""
 
@@ -320,7 +320,7 @@ class When:
         return Then(self._condition, Expr(lift(value)))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Then:
     """A choice that still needs `.otherwise(...)`."""
 

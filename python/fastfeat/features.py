@@ -30,7 +30,6 @@ _LINES_SHOWN_MAX: Final = 100
 class FeatureSet:
     """What every event of a stream makes a row of: a plain value that compares, hashes, prints, pickles, goes to JSON.
 
-    >>> import fastfeat as ff
     >>> payments = ff.Stream(
     ...     "payments", {"ts": ff.Timestamp("us"), "card": ff.String(), "amount": ff.Float64()}, time="ts"
     ... )

@@ -177,8 +177,7 @@ def constant(value: object) -> Constant:
         return Constant("float", math.nan if math.isnan(double) else double)
     raise DefinitionError(
         "constant",
-        f"{shown(value)} is a {type(value).__name__}; write a number, a text, True or False, None, a datetime, "
-        "or another expression",
+        f"{shown(value)} is not one; write a number, a text, True or False, None, a datetime, or another expression",
     )
 
 

@@ -135,6 +135,8 @@ class Timestamp(_Type):
             nanoseconds = instant_ns(type(self).__name__, default)
             ticks, rest = divmod(nanoseconds, TICK_NS[self.unit])
             return instant(nanoseconds) if rest else ticks
+        if not isinstance(default, SupportsIndex):
+            self._refuse(f"default is {shown(default)}; write a datetime, or a whole number in {self.unit}")
         ticks = _whole(self, "default", default)
         if not -(2**63) <= ticks * TICK_NS[self.unit] < 2**63:
             self._refuse(f"default={ticks} lies outside 1677 to 2262; write an instant in between")

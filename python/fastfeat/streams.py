@@ -12,7 +12,7 @@ from fastfeat.errors import DefinitionError, check_text, nearest, shown
 from fastfeat.expressions import Expr
 from fastfeat.nodes import Column
 from fastfeat.schema import NO_DEFAULT, FieldType, Timestamp
-from fastfeat.windows import duration_ns, format_duration
+from fastfeat.windows import duration_ns, format_duration, suggestion
 
 if TYPE_CHECKING:
     from fastfeat.features import FeatureSet
@@ -29,7 +29,6 @@ class Stream:
     `lateness` is how much older than the newest event of the stream an event may be; an older one is late
     and `push` raises `LateEvent`. A `Stream` is a plain value: it compares, hashes, prints and pickles.
 
-    >>> from fastfeat import Float64, String, Stream, Timestamp
     >>> payments = Stream(
     ...     "payments",
     ...     {"ts": Timestamp("us"), "card": String(max_bytes=64), "amount": Float64(ge=0)},
@@ -105,7 +104,6 @@ class Stream:
     def col(self, name: str) -> Expr:
         """A column of this stream; `payments["amount"]` is the same.
 
-        >>> from fastfeat import Stream, Timestamp
         >>> Stream("logins", {"ts": Timestamp("us")}, time="ts").col("ts")
         logins.col('ts')
         """
@@ -129,7 +127,6 @@ class Stream:
         Several windows or aggregations make several features; the name then ends in them. All is compiled here, so
         that a mistake is told where it was written.
 
-        >>> from fastfeat import Float64, String, Stream, Timestamp, col, count
         >>> payments = Stream(
         ...     "payments", {"ts": Timestamp("us"), "card": String(), "amount": Float64()}, time="ts"
         ... )
@@ -176,7 +173,7 @@ def check_column(place: str, stream: Stream, name: str, instead: str = "") -> No
         return
     hint = nearest(name, stream.fields)
     if not hint and name[:1].isdigit():
-        hint = " a window is a duration such as `7d`."
+        hint = f" as a window it is not a duration: write {suggestion(name)}."
     names = list(stream.fields)
     more = f" and {len(names) - _NAMES_SHOWN_MAX} more" if len(names) > _NAMES_SHOWN_MAX else ""
     known = f"It has {', '.join(names[:_NAMES_SHOWN_MAX])}{more}{instead}"
@@ -189,9 +186,9 @@ def _check_fields(place: str, fields: object) -> dict[str, FieldType]:
     for name, kind in fields.items():
         check_text(place, "the name of a field", name)
         if not isinstance(kind, FieldType):
-            written = f"{kind.__name__}()" if isinstance(kind, type) else shown(kind)
-            known = isinstance(kind, type) and issubclass(kind, FieldType)
-            way_out = f"write {written}" if known else "write a field type, such as ff.Float64() or ff.String()"
+            way_out = "write a field type, such as ff.Float64() or ff.String()"
+            if isinstance(kind, type) and issubclass(kind, FieldType):
+                way_out = f"write {kind.__name__}(...), with parentheses"
             raise DefinitionError(f"field `{name}` of {place}", f"its type is {shown(kind)}; {way_out}")
     return dict(fields)
 

@@ -44,7 +44,7 @@ _OTHER_UNITS_NS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rolling:
     """The events with times in (t - length, t]: one exactly `length` old is out. Made by `rolling`."""
 
@@ -60,7 +60,7 @@ class Rolling:
         return f"rolling({self.text!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AllTime:
     """Every event of the key so far: what `over` means without a window."""
 
@@ -104,7 +104,7 @@ def duration_ns(place: str, what: str, length: str | timedelta, *, zero: bool = 
     elif not isinstance(length, str):
         raise DefinitionError(place, f"{what} is {shown(length)}; write a text such as `7d`, or a timedelta")
     elif not reads_as_duration(length):
-        raise DefinitionError(place, f"{what} `{length[:40]}` is not a duration; write {_suggestion(length)}")
+        raise DefinitionError(place, f"{what} `{length[:40]}` is not a duration; write {suggestion(length)}")
     else:
         parts = _PART.findall(length)
         # The number of digits is bounded before it is read: a long one costs quadratic time.
@@ -131,7 +131,7 @@ def format_duration(nanoseconds: int) -> str:
     return f"{nanoseconds}ns"
 
 
-def _suggestion(text: str) -> str:
+def suggestion(text: str) -> str:
     """What the user may have meant, in backticks."""
     match = _ALMOST.fullmatch(text[:40])
     if match is None:

@@ -11,7 +11,7 @@ use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
 use crate::state::interner::{ABSENT, Interner};
 use crate::state::lanes::{self, Cells, Question};
-use crate::state::table::{Key, Table};
+use crate::state::table::{Key, Table, texts};
 
 /// Features over streams, and the state they need.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ struct Scratch {
     key: Vec<u8>,
     record: Vec<u64>,
     cells: Cells,
+    /// Texts of an event that is only looked at.
+    borrowed: Vec<u32>,
 }
 
 /// What an engine has seen and holds.
@@ -153,7 +155,7 @@ impl Engine {
     fn answer<const STORE: bool>(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64) {
         let (plan_stream, ticks) = (&plan.streams[stream], plan.ticks_per_second);
         plan_stream.before.run(event, ticks);
-        let Scratch { key: key_bytes, record, cells } = &mut self.scratch;
+        let Scratch { key: key_bytes, record, cells, borrowed } = &mut self.scratch;
         cells.values.resize(plan_stream.cells, NULL);
         cells.wides.resize(plan_stream.wides, 0);
 
@@ -165,16 +167,19 @@ impl Engine {
             let found = if keyed { table.find(found_key) } else { None };
             let stores = STORE && keyed;
             if keyed {
-                fill(table_plan, event, t, record, &mut self.interner, stores);
+                fill(table_plan, event, t, record, &mut self.interner);
             }
             if let Some(read) = write.read {
                 let newcomer = keyed.then_some(record.as_slice());
                 let read = &plan_stream.reads[read];
                 table.answer(found, &Question { table: table_plan, read, t, newcomer, ticks_per_second: ticks }, cells);
             }
+            if keyed && !STORE {
+                borrowed.extend(texts(table_plan, record));
+            }
             if stores {
-                let gone = gone(plan, table_plan, &self.clocks);
-                table.append(table_plan, found, found_key, record, gone, &mut self.interner);
+                let mark = mark(plan, table_plan, &self.clocks);
+                table.append(table_plan, found, found_key, record, mark, &mut self.interner);
             }
         }
         for read in plan_stream.reads.iter().filter(|read| !read.own) {
@@ -186,16 +191,19 @@ impl Engine {
             table.answer(found, &question, cells);
         }
         finish(plan_stream, event, cells, &self.interner, &mut self.row, ticks);
+        for id in borrowed.drain(..) {
+            self.interner.release(id);
+        }
     }
 }
 
-/// Writes the event as a record of a table. Texts are interned when it is there to stay, and only looked up when not.
-fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner, stay: bool) {
+/// Writes the event as a record of a table.
+fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();
     record.resize(table.record_words, 0);
     record[0] = t as u64;
     for column in &table.columns {
-        let payload = payload(column, event, interner, stay);
+        let payload = payload(column, event, interner);
         match column.place {
             Place::Word(word) => record[word] = payload,
             Place::Half(half) => lanes::set_half(record, half, payload as u32),
@@ -210,27 +218,26 @@ fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interne
 
 /// A value as 64 bits; of a null, which its mask leaves out, any will do but for a text's number.
 #[inline]
-fn payload(column: &LogColumn, event: &Event, interner: &mut Interner, stay: bool) -> u64 {
+fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
     match event.values[column.slot] {
         Value::Float(x) => crate::row::canonical(x).to_bits(),
         Value::Int(x) if column.kind == FieldKind::Float64 => (x as f64).to_bits(),
         Value::Int(x) | Value::Time(x) => x as u64,
         Value::Bool(x) => u64::from(x),
-        Value::Text(text) if stay => u64::from(interner.acquire(event.text(text))),
-        Value::Text(text) => u64::from(interner.find(event.text(text))),
+        Value::Text(text) => u64::from(interner.acquire(event.text(text))),
         Value::Null => u64::from(if column.kind == FieldKind::String { ABSENT } else { 0 }),
     }
 }
 
-/// Events of a table with a time not above this are outside of every window of every row to come.
-fn gone(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
+/// No row to come that reads the table is earlier than this.
+fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
     let mark = |stream: usize| clocks[stream].newest.map(|newest| newest.saturating_sub(plan.streams[stream].lateness));
     let mut low = mark(table.stream);
     for &reader in &table.readers {
         // A reader without events may begin anywhere.
         low = low.zip(mark(reader)).map(|(a, b)| a.min(b));
     }
-    low.map_or(i64::MIN, |low| low.saturating_sub(table.reach))
+    low.unwrap_or(i64::MIN)
 }
 
 /// From answers to the row: expressions over aggregations, and what a double cannot hold.

@@ -68,7 +68,7 @@ impl KeyIndex {
     }
 
     /// Number of keys.
-    pub fn len(&self) -> usize {
+    pub fn keys(&self) -> usize {
         self.len
     }
 
@@ -171,6 +171,6 @@ mod tests {
             assert_eq!(index.find(hash_word(key), |reference| reference == expected), Some(expected));
         }
         assert_eq!(index.find(hash_word(10_001), |_| false), None);
-        assert_eq!(index.len(), 10_000);
+        assert_eq!(index.keys(), 10_000);
     }
 }

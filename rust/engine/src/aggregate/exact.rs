@@ -78,7 +78,7 @@ impl U256 {
 
     /// Difference; what is taken away was once added.
     #[inline]
-    pub fn sub(self, other: Self) -> Self {
+    pub fn minus(self, other: Self) -> Self {
         let (low, borrow) = self.halves().0.overflowing_sub(other.halves().0);
         let high = self.halves().1.wrapping_sub(other.halves().1).wrapping_sub(u128::from(borrow));
         Self::from_halves(low, high)
@@ -142,7 +142,7 @@ impl Moments {
         if sum.unsigned_abs() >> VALUE_BITS != 0 {
             return None;
         }
-        Some(Self { sum, squares: self.squares.sub(square) })
+        Some(Self { sum, squares: self.squares.minus(square) })
     }
 
     /// The same sums in units smaller by 2^bits; `None` when they do not fit.

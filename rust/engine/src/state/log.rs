@@ -125,14 +125,19 @@ impl Segments {
         segments * SEGMENT * self.stride * 8 + self.segments.capacity() * size_of::<Box<[u64]>>()
     }
 
-    /// First position at or after `low` whose first word is not below `word`; the first words rise.
-    pub fn lower_bound(&self, word: u64) -> u64 {
+    /// First position whose element is not `before`; those that are come first.
+    pub fn partition_point(&self, before: impl Fn(&[u64]) -> bool) -> u64 {
         let (mut low, mut high) = (self.first, self.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.get(middle)[0] < word { low = middle + 1 } else { high = middle }
+            if before(self.get(middle)) { low = middle + 1 } else { high = middle }
         }
         low
+    }
+
+    /// First position whose first word is not below `word`; the first words rise.
+    pub fn lower_bound(&self, word: u64) -> u64 {
+        self.partition_point(|element| element[0] < word)
     }
 }
 

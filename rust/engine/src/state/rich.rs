@@ -28,13 +28,16 @@ impl Rich {
         self.views[question.read.view].answer(&self.log, question, cells);
     }
 
-    /// Appends a record, and drops some that have a time not above `gone` and that nothing can see any more.
-    pub fn append(&mut self, table: &TablePlan, record: &[u64], gone: i64, mut dropped: impl FnMut(&[u64])) {
+    /// Appends a record, and drops some that no row to come can see.
+    pub fn append(&mut self, table: &TablePlan, record: &[u64], mark: i64, mut dropped: impl FnMut(&[u64])) {
         self.log.push(record);
-        if self.log.len() >= table.keep_last + DROP && self.log.time(DROP - 1) <= gone {
+        let gone = mark.saturating_sub(table.reach);
+        let (len, last) = (self.log.len(), DROP - 1);
+        if len > last + table.keep_last && self.log.time(last) <= gone && self.log.time(last + table.keep_last) <= mark
+        {
             let first = self.log.first() + DROP as u64;
             for (view, read) in self.views.iter_mut().zip(&table.reads) {
-                let question = Question { table, read, t: gone, newcomer: None, ticks_per_second: 1 };
+                let question = Question { table, read, t: mark, newcomer: None, ticks_per_second: 1 };
                 view.forget(&self.log, &question, first);
             }
             (self.log.first()..first).for_each(|position| dropped(self.log.get(position)));

@@ -23,6 +23,7 @@ const ROOM: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, SMALL_MAX];
 pub(crate) struct Table {
     index: KeyIndex,
     slab: Slab,
+    #[expect(clippy::vec_box, reason = "growing a list of boxes copies words, not states")]
     rich: Vec<Box<Rich>>,
     lows: Vec<usize>,
 }
@@ -96,14 +97,14 @@ impl Table {
         }
     }
 
-    /// Appends a record. What has a time not above `gone` can no longer be seen in a window.
+    /// Appends a record. No row to come is earlier than `mark`.
     pub fn append(
         &mut self,
         plan: &TablePlan,
         found: Option<Reference>,
         key: Key<'_>,
         record: &mut [u64],
-        gone: i64,
+        mark: i64,
         interner: &mut Interner,
     ) {
         let mut release = |record: &[u64]| release_texts(plan, record, interner);
@@ -114,7 +115,7 @@ impl Table {
         let header = Header(self.slab.block(reference)[0]);
         if header.rich() {
             let number = self.slab.block(reference)[header.content()] as usize;
-            return self.rich[number].append(plan, record, gone, release);
+            return self.rich[number].append(plan, record, mark, release);
         }
         mark_last(
             plan,
@@ -125,7 +126,7 @@ impl Table {
         let mut len = header.len();
         if len == room.min(SMALL_MAX) {
             let block = self.slab.block_mut(reference);
-            len = drop_gone(plan, &mut block[header.content()..][..len * plan.record_words], gone, &mut release);
+            len = drop_gone(plan, &mut block[header.content()..][..len * plan.record_words], mark, &mut release);
         }
         if len == room.min(SMALL_MAX) {
             let moved = self.grow(plan, reference, header, record);
@@ -191,7 +192,7 @@ impl Table {
 
     /// Number of keys.
     pub fn keys(&self) -> usize {
-        self.index.len()
+        self.index.keys()
     }
 
     pub fn bytes(&self) -> usize {
@@ -224,10 +225,11 @@ fn mark_last(plan: &TablePlan, records: &mut [u64], record: &mut [u64]) {
 }
 
 /// Moves what is still of use to the front; how many records that are.
-fn drop_gone(plan: &TablePlan, records: &mut [u64], gone: i64, release: &mut impl FnMut(&[u64])) -> usize {
+fn drop_gone(plan: &TablePlan, records: &mut [u64], mark: i64, release: &mut impl FnMut(&[u64])) -> usize {
     let log = SliceLog { words: records, record_words: plan.record_words };
     let len = log.len();
-    let dropped = log.upper_bound(gone, 0, len).min(len.saturating_sub(plan.keep_last));
+    let seen = log.upper_bound(mark, 0, len);
+    let dropped = log.upper_bound(mark.saturating_sub(plan.reach), 0, len).min(seen.saturating_sub(plan.keep_last));
     for index in 0..dropped {
         release(log.record(index));
     }
@@ -235,14 +237,18 @@ fn drop_gone(plan: &TablePlan, records: &mut [u64], gone: i64, release: &mut imp
     len - dropped
 }
 
+/// Numbers of the texts of a record.
+pub(crate) fn texts(plan: &TablePlan, record: &[u64]) -> impl Iterator<Item = u32> {
+    let columns = plan.columns.iter().filter(|column| column.kind == FieldKind::String);
+    columns.map(|column| column.load(record) as u32).filter(|&id| id != super::interner::ABSENT)
+}
+
+/// A record has left the log: its texts are used once less, but for those that all-time answers may still give.
 fn release_texts(plan: &TablePlan, record: &[u64], interner: &mut Interner) {
-    for (column, pinned) in plan.columns.iter().zip(&plan.pinned) {
-        if column.kind == FieldKind::String && !pinned {
-            let id = column.load(record) as u32;
-            if id != super::interner::ABSENT {
-                interner.release(id);
-            }
-        }
+    let columns =
+        plan.columns.iter().zip(&plan.pinned).filter(|(column, pinned)| column.kind == FieldKind::String && !**pinned);
+    for id in columns.map(|(column, _)| column.load(record) as u32).filter(|&id| id != super::interner::ABSENT) {
+        interner.release(id);
     }
 }
 

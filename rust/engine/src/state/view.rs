@@ -324,7 +324,9 @@ impl View {
     }
 
     /// The log is about to drop the records before `first`; no row will see them again, but for all-time windows.
+    /// `question.t` is the earliest time that a row to come can have.
     pub fn forget(&mut self, log: &Segments, question: &Question<'_>, first: u64) {
+        let mark = question.t;
         if self.end < first {
             self.enter(log, question, first);
         }
@@ -354,7 +356,9 @@ impl View {
             }
             let mut dropped = recent.kept.lower_bound(first);
             if lane.forever {
-                dropped = dropped.min(recent.kept.end().saturating_sub(lane.depth as u64)).max(recent.kept.first());
+                // Rows to come may be as early as the mark: only what they all see counts among the newest.
+                let seen = recent.kept.partition_point(|entry| entry[1] as i64 <= mark);
+                dropped = dropped.min(seen.saturating_sub(lane.depth as u64)).max(recent.kept.first());
             }
             recent.kept.drop_before(dropped);
         }
@@ -433,7 +437,7 @@ impl View {
                 (None, Some(record)) => {
                     let moments = load(&self.words, job, lane.squares);
                     match own_fixed.and_then(|(value, square)| moments.add(value, square)) {
-                        Some(sum) => lanes::answer_moments(job, &sum, scale, count + 1, cells),
+                        Some(sum) => lanes::answer_moments(job, &sum, settled(scale), count + 1, cells),
                         None => {
                             let mut wide = WideMoments::from_narrow(&moments, settled(scale));
                             wide.add(f64::from_bits(column.load(record)), lane.squares);
@@ -651,12 +655,8 @@ fn answer_extreme(
 
 impl Stair {
     fn push(&mut self, position: u64, rank: i64) {
-        let (mut low, mut high) = (self.steps.first(), self.steps.end());
         // Steps rise: those at and above the newcomer end the stair and fall together.
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if (self.steps.get(middle)[1] as i64) < rank { low = middle + 1 } else { high = middle }
-        }
+        let low = self.steps.partition_point(|step| (step[1] as i64) < rank);
         self.steps.truncate(low);
         self.steps.push(&[position, rank as u64]);
     }
@@ -724,9 +724,11 @@ impl Distinct {
 
     fn enter(&mut self, lane: &DistinctLane, words: &mut [u64], lows: &[u64], position: u64, value: Option<u64>) {
         let reach = lane.windows.last().map_or(u64::MAX, |job| lows[job.window]);
-        let Some(value) = value.filter(|_| position >= reach) else {
-            return self.set_bit(position, false);
-        };
+        let Some(value) = value else { return self.set_bit(position, false) };
+        if position < reach {
+            // Out of sight of every window; should one come back to it, that is when it is compared with later ones.
+            return self.set_bit(position, true);
+        }
         let hash = key::hash_word(value);
         let entry = self.last.entry(hash, |met| met.value == value, |met| key::hash_word(met.value));
         let before = match entry {

@@ -1,0 +1,169 @@
+# The typed face of the compiled module, kept by hand; `make stubs-check` holds it to the module itself.
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar, final, overload, type_check_only
+
+from typing_extensions import Buffer, Self, disjoint_base
+
+__all__ = ["Engine", "Plan", "Reason", "Row", "ScoreResult", "restore_row"]
+
+_Value: TypeAlias = float | bool | str | datetime | None
+_Default = TypeVar("_Default")
+_Out = TypeVar("_Out", bound=Buffer)
+
+@final
+class Plan:
+    """A compiled definition. Compiling is where every mistake in it is told, as `DefinitionError`."""
+
+    def __new__(cls, json: str) -> Self: ...
+    @property
+    def names(self) -> list[str]:
+        """Names of the features, in the order of the row."""
+    @property
+    def types(self) -> list[str]:
+        """Their types, e.g. `Float64`."""
+    @property
+    def streams(self) -> list[str]:
+        """Names of the streams, in the order of the definition."""
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the definition and of the version of its meaning, 64 hex digits."""
+    def describe(self) -> str:
+        """The plan as a text for people: which state exists, and why."""
+
+# Before Python 3.12 there is a buffer without a method `__buffer__`.
+@type_check_only
+class _Buffer:
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class Row(_Buffer):
+    """The features of one event: a mapping from name to value, and a vector of floats.
+
+    `row["name"]` and `row[0]` give typed values, None for null; `numpy.asarray(row)` is the float64 vector, where null
+    is NaN, without a copy.
+    """
+
+    __hash__: None  # type: ignore[assignment]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+    def keys(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+    def values(self) -> list[_Value]:
+        """The typed values, in the order of the names."""
+    def items(self) -> list[tuple[str, _Value]]:
+        """Pairs of name and typed value."""
+    def to_dict(self) -> dict[str, _Value]:
+        """Name to typed value: None for null, int, float, bool, str, or a datetime in UTC."""
+    @overload
+    def get(self, name: str) -> _Value: ...
+    @overload
+    def get(self, name: str, default: _Default) -> _Value | _Default: ...
+    def __getitem__(self, key: str | int, /) -> Any: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def _repr_html_(self) -> str: ...
+
+@final
+class Reason:
+    """One feature's share in a score."""
+
+    __hash__: None  # type: ignore[assignment]
+    @property
+    def name(self) -> str:
+        """Name of the feature."""
+    @property
+    def value(self) -> Any:
+        """Its typed value, None for null."""
+    @property
+    def contribution(self) -> float:
+        """What it adds to the raw score."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+
+@final
+class ScoreResult:
+    """The score of one event, its features, and why."""
+
+    @property
+    def score(self) -> Any:
+        """The model's answer, as `Booster.predict` gives it; one float per class where there are several."""
+    @property
+    def raw_score(self) -> Any:
+        """The answer before the objective's transformation."""
+    @property
+    def features(self) -> Row:
+        """The features that were scored."""
+    @property
+    def base_value(self) -> Any:
+        """What the raw score is without any feature; with all contributions it makes the raw score."""
+    def contributions(self, class_index: int | None = None) -> dict[str, float]:
+        """What each feature adds to the raw score, in the order of the features."""
+    def reasons(self, k: int = 3, class_index: int | None = None) -> list[Reason]:
+        """The `k` features that move the raw score most, up or down, strongest first."""
+
+@disjoint_base
+class Engine:
+    """The engine behind `fastfeat.Engine`."""
+
+    def __new__(
+        cls,
+        definition: str,
+        stream: str,
+        *,
+        model: str | None = None,
+        library: str | os.PathLike[str] | None = None,
+        raw_score: bool = False,
+    ) -> Self: ...
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the row."""
+    @overload
+    def push(self, event: Mapping[str, Any], *, stream: None = None, out: None = None) -> Row: ...
+    @overload
+    def push(self, event: Mapping[str, Any], *, stream: None = None, out: _Out) -> _Out: ...
+    @overload
+    def push(self, event: Mapping[str, Any], *, stream: str, out: None = None) -> Row | None: ...
+    @overload
+    def push(self, event: Mapping[str, Any], *, stream: str, out: _Out) -> _Out | None: ...
+    @overload
+    def push_json(self, data: Buffer | str, *, stream: None = None, out: None = None) -> Row: ...
+    @overload
+    def push_json(self, data: Buffer | str, *, stream: None = None, out: _Out) -> _Out: ...
+    @overload
+    def push_json(self, data: Buffer | str, *, stream: str, out: None = None) -> Row | None: ...
+    @overload
+    def push_json(self, data: Buffer | str, *, stream: str, out: _Out) -> _Out | None: ...
+    @overload
+    def peek(self, event: Mapping[str, Any], *, stream: None = None) -> Row: ...
+    @overload
+    def peek(self, event: Mapping[str, Any], *, stream: str) -> Row | None: ...
+    @overload
+    def score(self, event: Mapping[str, Any], *, stream: None = None) -> ScoreResult: ...
+    @overload
+    def score(self, event: Mapping[str, Any], *, stream: str) -> ScoreResult | None: ...
+    @overload
+    def score_json(self, data: Buffer | str, *, stream: None = None) -> ScoreResult: ...
+    @overload
+    def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
+    def push_batch(self, table: Any, *, stream: str | None = None) -> Any:
+        """Pushes the rows of a table, in order, and gives a table of their features."""
+    def stats(self) -> dict[str, Any]:
+        """What the engine has seen and holds, in all and by stream."""
+
+def restore_row(
+    names: list[str] | tuple[str, ...],
+    types: list[str] | tuple[str, ...],
+    categories: list[list[str]],
+    ticks_per_second: int,
+    values: list[Any],
+) -> Row:
+    """Builds a Row again from the plain values of `Row.__reduce__`."""

@@ -1,0 +1,133 @@
+"""Engine: features over streams, ready to take events. What happens per event is in the compiled module."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from fastfeat import _core
+from fastfeat._core import Reason, Row, ScoreResult
+from fastfeat.definition import encode
+from fastfeat.errors import DefinitionError, ModelError, shown
+from fastfeat.features import FeatureSet
+from fastfeat.streams import Stream
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+__all__ = ["Engine", "Reason", "Row", "ScoreResult"]
+
+MODEL_FILE: Final = "model.txt"
+
+
+class Engine(_core.Engine):
+    """Features over streams, in memory: events in, rows, scores and tables out.
+
+    `streams` names streams beside those that the features use, so that their events are accepted too. `model` is a
+    LightGBM Booster, the path of a model in text, or a folder with a `model.txt`; `raw_score=True` leaves its
+    objective's transformation out. An engine takes one event at a time; several threads need a lock around it, or an
+    engine each.
+
+    >>> import fastfeat as ff
+    >>> payments = ff.Stream(
+    ...     "payments", {"ts": ff.Timestamp("us"), "card": ff.String(), "amount": ff.Float64()}, time="ts"
+    ... )
+    >>> engine = ff.Engine(payments.features(spend=ff.col("amount").sum().over("card", "1h")))
+    >>> engine.push({"ts": 0, "card": "c-1", "amount": 2.5}).to_dict()
+    {'spend': 2.5}
+    >>> engine.push_json(b'{"ts": 60000000, "card": "c-1", "amount": 4}')["spend"]
+    6.5
+    """
+
+    __slots__ = ("_features", "_model")
+    _features: FeatureSet
+    _model: Booster | str | os.PathLike[str] | None
+
+    def __new__(
+        cls,
+        features: FeatureSet,
+        *,
+        streams: Iterable[Stream] = (),
+        model: Booster | str | os.PathLike[str] | None = None,
+        raw_score: bool = False,
+    ) -> Engine:
+        """Compiles the features and reads the model."""
+        if not isinstance(features, FeatureSet):
+            raise DefinitionError("engine", f"{shown(features)} is no FeatureSet; write stream.features(...)")
+        text = None if model is None else _model_text(model)
+        engine = super().__new__(
+            cls,
+            _definition(features, streams),
+            features.stream.name,
+            model=text,
+            library=None if text is None else _lightgbm_library(),
+            raw_score=raw_score,
+        )
+        engine._features = features
+        engine._model = model
+        return engine
+
+    @property
+    def features(self) -> FeatureSet:
+        """The features it computes."""
+        return self._features
+
+    @property
+    def model(self) -> Booster | str | os.PathLike[str] | None:
+        """The model it was made with."""
+        return self._model
+
+    def __repr__(self) -> str:
+        model = "" if self._model is None else f", model={shown(self._model)}"
+        return f"<Engine of {len(self.names)} features of {self._features.stream.name}{model}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Engine holds state and is not pickled or copied; send its features, and push events")
+
+
+def _definition(features: FeatureSet, streams: Iterable[Stream]) -> str:
+    """The features' own definition, with the streams that only the engine knows."""
+    known = {stream.name: stream for stream in features.streams}
+    definition = json.loads(features.to_json())
+    for stream in streams:
+        if not isinstance(stream, Stream):
+            raise DefinitionError("engine", f"streams has {shown(stream)}; write streams=[payments, logins]")
+        if known.setdefault(stream.name, stream) != stream:
+            raise DefinitionError(
+                f"stream `{stream.name}`",
+                "the features use a stream of this name with other columns, time or lateness; give the engine the same",
+            )
+        if all(stream.name != other["name"] for other in definition["streams"]):
+            definition["streams"] += json.loads(encode(stream, (stream,), ()))["streams"]
+    return json.dumps(definition, ensure_ascii=False, allow_nan=False)
+
+
+def _model_text(model: Any) -> str:
+    """The text of a Booster, of an estimator that holds one, or of a file."""
+    if isinstance(model, (str, os.PathLike)):
+        path = Path(model)
+        path = path / MODEL_FILE if path.is_dir() else path
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ModelError(f"model `{path}` does not exist; write it with booster.save_model") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"model `{path}` cannot be read: {error}") from error
+    booster = getattr(model, "booster_", model)
+    if not hasattr(booster, "model_to_string"):
+        raise ModelError(f"{shown(model)} is no model; give a LightGBM Booster or the path of its text")
+    return str(booster.model_to_string())
+
+
+def _lightgbm_library() -> Path:
+    """The shared library in the installed LightGBM package, found without importing the package."""
+    package = find_spec("lightgbm")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        for library in sorted(Path(folder).rglob("lib_lightgbm.*")):
+            if library.suffix in {".so", ".dylib", ".dll"}:
+                return library
+    raise ImportError('a model needs LightGBM: pip install "fastfeat[lightgbm]"')
