@@ -1,0 +1,11 @@
+"""How much hypothesis looks: `FASTFEAT_HYPOTHESIS=long` for thousands of examples, `ci` otherwise."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
+
+settings.register_profile("ci", max_examples=60, deadline=None, print_blob=True, suppress_health_check=SLOW)
+settings.register_profile("long", settings.get_profile("ci"), max_examples=3_000)
+settings.load_profile(os.environ.get("FASTFEAT_HYPOTHESIS", "ci"))
