@@ -10,7 +10,8 @@ __all__ = ["Engine", "Plan", "Reason", "Row", "ScoreResult", "restore_row"]
 
 _Value: TypeAlias = float | bool | str | datetime | None
 _Default = TypeVar("_Default")
-_Out = TypeVar("_Out", bound=Buffer)
+# Writable memory of doubles. Not bound to Buffer: before Python 3.12 no type says that it is one.
+_Out = TypeVar("_Out")
 
 @final
 class Plan:
