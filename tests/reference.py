@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from reference_expressions import Instant, evaluate, literal, type_of
+from reference_expressions import Instant, evaluate, literal, seconds, type_of
 from reference_input import LateError, Schema
 
 NULL_BITS = 0x7FF8_0000_0000_07A2
@@ -361,7 +361,7 @@ def n_unique(seen: Seen) -> int:
 
 
 def time_since_last(seen: Seen) -> float | None:
-    return (seen.row_time - seen.entries[-1].time) / seen.ticks_per_second if seen.entries else None
+    return seconds(seen.row_time - seen.entries[-1].time, seen.ticks_per_second) if seen.entries else None
 
 
 AGGREGATIONS: dict[str, Callable[..., Any]] = {
