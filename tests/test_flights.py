@@ -39,7 +39,10 @@ def backfill(departed, arrived):
 
 
 def bits(values):
-    return np.ascontiguousarray(values, dtype=float).view(np.int64)
+    """Floats as the bits they are made of; a table has another NaN for null than a row."""
+    values = np.array(values, dtype=float)
+    values[np.isnan(values)] = np.nan
+    return values.view(np.int64)
 
 
 # The data.

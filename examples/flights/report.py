@@ -53,7 +53,7 @@ def example(why: str, event: dict, result: Any, outcome: str) -> dict:
     """One flight: who, when, its score and the three features that moved it most."""
     due = datetime.fromtimestamp(event["time"] / 1e6, timezone.utc)
     reasons = [
-        {"feature": reason.feature, "value": reason.value, "contribution": reason.contribution}
+        {"feature": reason.name, "value": reason.value, "contribution": reason.contribution}
         for reason in result.reasons(3)
     ]
     return {

@@ -1,7 +1,8 @@
 """Model texts that LightGBM writes, with rows and the bits of `Booster.predict`: the judge of the Rust tests.
 
 `python golden.py FOLDER` writes NAME.txt and NAME.golden for every kind of model below (the Rust tests run this).
-`python golden.py --fixtures FOLDER` writes the few small ones that are stored in tests/fixtures.
+`python golden.py --fixtures FOLDER` writes the few small ones that are stored in tests/fixtures, and the answers for
+the texts that older versions of LightGBM once wrote there (`written_by_*.txt`).
 
 A .golden file has one line per fact: `row`, then `normal`, `raw` and `contributions` (`none` where LightGBM has none)
 for that row, each number as the 16 hexadecimal digits of its bits.
@@ -225,6 +226,10 @@ def early_stopped(trees: int) -> lgb.Booster:
         train={"valid_sets": [valid], "callbacks": [lgb.early_stopping(3, verbose=False)]},
     )  # fmt: skip
     assert 0 < booster.best_iteration < booster.num_trees()
+    # From a later start on they part: predict goes to the end, the text stops.
+    text = booster.model_to_string(start_iteration=1)
+    row = rows(FEATURES, 1)[0]
+    assert not same(predict(booster, row, start_iteration=1), predict(lgb.Booster(model_str=text), row))
     return booster
 
 
@@ -312,6 +317,27 @@ def in_memory_rf(trees: int) -> lgb.Booster:
     return train(BINARY, trees, objective="binary", keep=True, **RF)
 
 
+@model
+def some_iterations(trees: int) -> lgb.Booster:
+    """A text of some iterations scores as `predict` with the same two numbers does."""
+    booster = train(BINARY, trees, objective="binary")
+    row = rows(FEATURES, 1)[0]
+    for numbers in [{"num_iteration": 5}, {"num_iteration": -1}, {"start_iteration": 2, "num_iteration": 4}]:
+        text = booster.model_to_string(**numbers)
+        assert same(predict(booster, row, **numbers), predict(lgb.Booster(model_str=text), row))
+    return lgb.Booster(model_str=text)
+
+
+@model
+def some_iterations_rf(trees: int) -> lgb.Booster:
+    """The average of a random forest is over the iterations that are there."""
+    booster = train(BINARY, trees, objective="binary", **RF)
+    row = rows(FEATURES, 1)[0]
+    text = booster.model_to_string(num_iteration=5)
+    assert same(predict(booster, row, num_iteration=5), predict(lgb.Booster(model_str=text), row))
+    return lgb.Booster(model_str=text)
+
+
 def rows(features: int, count: int) -> np.ndarray:
     """Rows as in training, then rows with odd values in every place."""
     usual = data(13, count)[:, :features]
@@ -372,6 +398,8 @@ def main(folder: Path, *, fixtures: bool) -> None:
         for row in rows(booster.num_feature(), 8):
             if not same(predict(booster, row), predict(loaded, row)):
                 assert name in DIFFER_FROM_THEIR_TEXT, f"{name}: a Booster and its own text differ"
+    for path in folder.glob("written_by_*.txt"):
+        write(folder, path.stem, path.read_bytes().decode(), ROWS_FIXTURE)
 
 
 if __name__ == "__main__":

@@ -106,10 +106,7 @@ fn probe() {
         let mutated = mutate(&text, seed);
         let verdict = match Model::from_text(library.clone(), &mutated, Output::Normal) {
             Err(ModelError::Text { .. }) => 0,
-            Err(error) => {
-                eprintln!("XX {error}");
-                2
-            }
+            Err(_) => 2,
             Ok(mut model) => {
                 let features = model.feature_names().len();
                 let mut out = vec![0.0; model.classes()];

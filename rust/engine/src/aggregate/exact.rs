@@ -61,6 +61,12 @@ impl U256 {
         Self([ll as u64, word1, upper as u64, (upper >> 64) as u64])
     }
 
+    /// From 128 bits.
+    #[inline]
+    pub fn from_low(low: u128) -> Self {
+        Self::from_halves(low, 0)
+    }
+
     /// Sum, `None` when it does not fit.
     #[inline]
     pub fn checked_add(self, other: Self) -> Option<Self> {
@@ -158,18 +164,31 @@ impl Moments {
 /// The correctly rounded sum.
 #[inline]
 pub fn sum(moments: &Moments, scale: i32) -> f64 {
-    // i128 to f64 rounds once, to nearest, ties to even; a power of two changes no bit of it. A subnormal result was exact before.
-    if (-1000..800).contains(&scale) {
-        moments.sum as f64 * power_of_two(scale)
-    } else {
-        times_power(moments.sum as f64, scale)
-    }
+    // The whole number is rounded once; a power of two changes no bit of it. A subnormal result was exact before.
+    let nearest = nearest(moments.sum);
+    if (-1000..800).contains(&scale) { nearest * power_of_two(scale) } else { times_power(nearest, scale) }
+}
+
+/// `value as f64`, faster: the upper 63 bits of the magnitude, the last of which stands for all that is cut off, round as the whole does.
+#[inline]
+fn nearest(value: i128) -> f64 {
+    let magnitude = value.unsigned_abs();
+    let cut = 65_u32.saturating_sub(magnitude.leading_zeros());
+    let top = (magnitude >> cut) as i64;
+    let lost = magnitude & ((1 << cut) - 1) != 0;
+    let rounded = (top | i64::from(lost)) as f64 * power_of_two(cut as i32);
+    if value < 0 { -rounded } else { rounded }
 }
 
 /// Exact sum rounded once, divided by the count; also where the sum is beyond the largest double.
 #[inline]
 pub fn mean(moments: &Moments, scale: i32, count: u64) -> f64 {
-    let sum = sum(moments, scale);
+    mean_of(sum(moments, scale), moments, scale, count)
+}
+
+/// The same where the sum is at hand.
+#[inline]
+pub fn mean_of(sum: f64, moments: &Moments, scale: i32, count: u64) -> f64 {
     if sum.is_finite() { sum / count as f64 } else { times_power(moments.sum as f64 / count as f64, scale) }
 }
 
@@ -228,19 +247,31 @@ pub fn times_power(x: f64, exponent: i32) -> f64 {
     }
 }
 
-/// The scale at which all of some values fit, from the smallest and largest magnitudes among them (as bits of doubles); `None` for none.
+/// The double behind some bits in units of 2^scale, which it is known to be a whole number of, of at most 62 bits.
 #[inline]
-pub fn common_scale(smallest_nonzero: u64, largest: u64) -> Option<i32> {
+pub fn small(bits: u64, scale: i32) -> i64 {
+    let exponent = ((bits >> 52) & 0x7FF) as i32;
+    let normal = i64::from(exponent != 0);
+    let mantissa = (bits & ((1 << 52) - 1)) as i64 | normal << 52;
+    // Zero has the exponent of the smallest numbers: its shift may be negative, and means nothing.
+    let shift = (exponent + 1 - normal as i32 - 1075 - scale).max(0);
+    let magnitude = mantissa << shift;
+    if (bits as i64) < 0 { -magnitude } else { magnitude }
+}
+
+/// The scale at which all of some values fit, and the bits that the largest then has, from the smallest and largest magnitudes
+/// among them (as bits of doubles); `None` for none.
+#[inline]
+pub fn common_scale(smallest_nonzero: u64, largest: u64) -> Option<(i32, i32)> {
     if largest >= 0x7FF0_0000_0000_0000 {
         return None;
     }
     if largest == 0 {
-        return Some(0);
+        return Some((0, 1));
     }
     let (_, low) = parts(f64::from_bits(smallest_nonzero));
     let (_, high) = parts(f64::from_bits(largest));
-    // Six bits of room let the sums of a scan of up to sixty-four such values fit as well.
-    (high - low <= VALUE_BITS - 53 - 6).then_some(low)
+    (high - low <= VALUE_BITS - 53 - 6).then_some((low, 53 + high - low))
 }
 
 #[cfg(test)]
@@ -253,7 +284,7 @@ mod tests {
     fn narrow(values: &[f64]) -> Option<(Moments, i32)> {
         let magnitudes = values.iter().map(|x| x.abs().to_bits());
         let largest = magnitudes.clone().max().unwrap_or(0);
-        let scale = common_scale(magnitudes.filter(|&bits| bits != 0).min().unwrap_or(0), largest)?;
+        let (scale, _) = common_scale(magnitudes.filter(|&bits| bits != 0).min().unwrap_or(0), largest)?;
         let mut moments = Moments::default();
         for &x in values {
             let value = fixed(x, scale)?;
@@ -314,6 +345,26 @@ mod tests {
         let (moments, scale) = narrow(&values).expect("fits");
         assert_eq!(variance(&moments, scale, 3), 1.0);
         assert_eq!(wide(&values).variance(3), 1.0);
+    }
+
+    #[test]
+    fn whole_numbers_become_the_nearest_double() {
+        let near = [
+            0,
+            1,
+            (1 << 53) - 1,
+            (1 << 53) + 1,
+            (1 << 54) + 2,
+            (1 << 63) - 1,
+            1 << 63,
+            (1 << 64) + 1,
+            (1 << 100) + (1 << 47),
+            (1 << 126) - 1,
+        ];
+        for value in near.into_iter().flat_map(|value: i128| [value - 1, value, value + 1]) {
+            assert_eq!(nearest(value).to_bits(), (value as f64).to_bits(), "{value}");
+            assert_eq!(nearest(-value), -value as f64, "{value}");
+        }
     }
 
     #[test]

@@ -113,11 +113,18 @@ pub(crate) fn keeps(mask: Mask, record: &[u64]) -> bool {
 /// Writes what is asked of exact sums.
 #[inline]
 pub(crate) fn answer_moments(job: &MomentJob, moments: &Moments, scale: i32, count: u64, cells: &mut Cells) {
-    if let Some(target) = job.sum {
-        cells.float(target, exact::sum(moments, scale));
-    }
-    if let Some(target) = job.mean {
-        if count == 0 { cells.null(target) } else { cells.float(target, exact::mean(moments, scale, count)) }
+    if job.sum.is_some() || job.mean.is_some() {
+        let sum = exact::sum(moments, scale);
+        if let Some(target) = job.sum {
+            cells.float(target, sum);
+        }
+        if let Some(target) = job.mean {
+            if count == 0 {
+                cells.null(target)
+            } else {
+                cells.float(target, exact::mean_of(sum, moments, scale, count))
+            }
+        }
     }
     if job.var.is_some() || job.std.is_some() {
         answer_variance(job, (count >= 2).then(|| exact::variance(moments, scale, count)), cells);

@@ -87,59 +87,101 @@ impl<'a, L: Log> Scan<'a, L> {
     /// False when the values are too far apart for narrow sums.
     fn narrow(&self, lane: &MomentLane, column: &LogColumn, cells: &mut Cells) -> bool {
         let float = column.kind == FieldKind::Float64;
-        let scale = if float {
-            match self.scale(lane, column) {
-                Some(scale) => scale,
-                None => return false,
-            }
-        } else {
-            0
+        let Some((scale, bits)) = (if float { self.scale(lane, column) } else { Some((0, 64)) }) else {
+            return false;
         };
-        let value = |record: &[u64]| {
-            let payload = column.load(record);
-            let value =
-                if float { exact::fixed(f64::from_bits(payload), scale) } else { Some(i128::from(payload as i64)) };
-            value.map(|value| (value, if lane.squares { U256::square(value) } else { U256::default() }))
-        };
-        let (mut moments, mut count, mut at) = (Moments::default(), 0, self.end);
+        let low = lane.windows.last().map_or(self.end, |job| self.lows[job.window]);
+        // Sums of so many values of so many bits cannot leave what holds them.
+        let few = self.end - low < 64;
+        match (float, lane.squares) {
+            (true, false) if few && bits <= 62 => self.sum(lane, cells, scale, |record, sums: &mut Moments| {
+                sums.sum += i128::from(exact::small(column.load(record), scale));
+                true
+            }),
+            (true, true) if few && bits <= 60 => self.sum_small(lane, column, scale, cells),
+            (true, squares) => self.sum(lane, cells, scale, |record, sums: &mut Moments| {
+                let value = exact::fixed(f64::from_bits(column.load(record)), scale);
+                value.and_then(|value| sums.add(value, square(value, squares))).map(|sum| *sums = sum).is_some()
+            }),
+            (false, squares) => self.sum(lane, cells, scale, |record, sums: &mut Moments| {
+                let value = i128::from(column.load(record) as i64);
+                sums.add(value, square(value, squares)).map(|sum| *sums = sum).is_some()
+            }),
+        }
+    }
+
+    /// Walks the lane's windows; `add` says false when the sums do not fit.
+    #[inline]
+    fn sum(
+        &self,
+        lane: &MomentLane,
+        cells: &mut Cells,
+        scale: i32,
+        add: impl Fn(&[u64], &mut Moments) -> bool,
+    ) -> bool {
+        let (mut moments, mut count, mut at, mut fits) = (Moments::default(), 0, self.end, true);
         for job in &lane.windows {
             let low = self.lows[job.window];
-            for index in (low..at).rev() {
-                let record = self.log.record(index);
+            self.log.each(low, at, |record| {
                 if lanes::keeps(lane.mask, record) {
-                    let Some(sum) = value(record).and_then(|(value, square)| moments.add(value, square)) else {
-                        return false;
-                    };
-                    moments = sum;
+                    fits &= add(record, &mut moments);
                     count += 1;
                 }
-            }
+            });
             at = low;
             match self.newcomer(job.window, lane.mask) {
                 None => lanes::answer_moments(job, &moments, scale, count, cells),
                 Some(record) => {
-                    let Some(sum) = value(record).and_then(|(value, square)| moments.add(value, square)) else {
-                        return false;
-                    };
-                    lanes::answer_moments(job, &sum, scale, count + 1, cells);
+                    let mut sums = moments;
+                    fits &= add(record, &mut sums);
+                    lanes::answer_moments(job, &sums, scale, count + 1, cells);
                 }
+            }
+            if !fits {
+                return false;
             }
         }
         true
     }
 
-    /// A scale for every value that any window of the lane has.
-    fn scale(&self, lane: &MomentLane, column: &LogColumn) -> Option<i32> {
+    /// The same for values of at most 60 bits: sums of their squares fit 128.
+    fn sum_small(&self, lane: &MomentLane, column: &LogColumn, scale: i32, cells: &mut Cells) -> bool {
+        let (mut sum, mut squares, mut count, mut at) = (0_i128, 0_u128, 0, self.end);
+        let value = |record: &[u64]| i128::from(exact::small(column.load(record), scale));
+        for job in &lane.windows {
+            let low = self.lows[job.window];
+            self.log.each(low, at, |record| {
+                if lanes::keeps(lane.mask, record) {
+                    let value = value(record);
+                    sum += value;
+                    squares += (value * value) as u128;
+                    count += 1;
+                }
+            });
+            at = low;
+            let newcomer = self.newcomer(job.window, lane.mask).map(value);
+            let own = newcomer.unwrap_or(0);
+            let moments = Moments { sum: sum + own, squares: U256::from_low(squares + (own * own) as u128) };
+            lanes::answer_moments(job, &moments, scale, count + u64::from(newcomer.is_some()), cells);
+        }
+        true
+    }
+
+    /// A scale for every value that any window of the lane has, and the bits that the largest has then.
+    fn scale(&self, lane: &MomentLane, column: &LogColumn) -> Option<(i32, i32)> {
         let low = lane.windows.last().map_or(self.end, |job| self.lows[job.window]);
         let (mut smallest, mut largest) = (u64::MAX, 0);
-        let records = (low..self.end).map(|index| self.log.record(index)).chain(self.question.newcomer);
-        for record in records {
+        let mut look = |record: &[u64]| {
             if lanes::keeps(lane.mask, record) {
                 let magnitude = column.load(record) & !(1 << 63);
                 largest = largest.max(magnitude);
                 // Zero becomes the largest number there is: it asks for no scale.
                 smallest = smallest.min(magnitude.wrapping_sub(1));
             }
+        };
+        self.log.each(low, self.end, &mut look);
+        if let Some(record) = self.question.newcomer {
+            look(record);
         }
         exact::common_scale(smallest.wrapping_add(1), largest)
     }
@@ -170,20 +212,22 @@ impl<'a, L: Log> Scan<'a, L> {
     fn extremes(&self, lane: &ExtremeLane, cells: &mut Cells) {
         let column = &self.question.table.columns[lane.column];
         let float = column.kind == FieldKind::Float64;
-        let (mut best, mut at) = (None, self.end);
+        let (mut best, mut any, mut at) = (i64::MAX, false, self.end);
         for &(window, target) in &lane.windows {
             let low = self.lows[window];
-            for index in (low..at).rev() {
-                let record = self.log.record(index);
+            self.log.each(low, at, |record| {
                 if lanes::keeps(lane.mask, record) {
-                    best = better(best, Some(column.order(record, lane.max)));
+                    best = best.min(column.order(record, lane.max));
+                    any = true;
                 }
-            }
+            });
             at = low;
             let newcomer = self.newcomer(window, lane.mask).map(|record| column.order(record, lane.max));
-            match better(best, newcomer) {
-                None => cells.null(target),
-                Some(rank) => cells.payload(target, column.kind, extreme::payload(rank, float, lane.max)),
+            if any || newcomer.is_some() {
+                let rank = best.min(newcomer.unwrap_or(i64::MAX));
+                cells.payload(target, column.kind, extreme::payload(rank, float, lane.max));
+            } else {
+                cells.null(target);
             }
         }
     }
@@ -265,10 +309,8 @@ pub(crate) fn answer_entry(
     }
 }
 
+/// The square of a value where one is asked for.
 #[inline]
-fn better(a: Option<i64>, b: Option<i64>) -> Option<i64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
+fn square(value: i128, wanted: bool) -> U256 {
+    if wanted { U256::square(value) } else { U256::default() }
 }
