@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from reference_expressions import Instant, evaluate, literal, type_of
+from reference_expressions import Instant, evaluate, literal, seconds, type_of
 from reference_input import LateError, Schema
 
 NULL_BITS = 0x7FF8_0000_0000_07A2
@@ -305,7 +305,14 @@ def sum_(seen: Seen) -> float:
 
 
 def mean(seen: Seen) -> float | None:
-    return correctly_rounded_sum(seen.numbers) / len(seen.entries) if seen.entries else None
+    """The exact sum, rounded once, by the count; beyond the largest double it rounds as if there were larger ones."""
+    if not seen.entries:
+        return None
+    count, total = len(seen.entries), correctly_rounded_sum(seen.numbers)
+    if math.isinf(total) and all(math.isfinite(number) for number in seen.numbers):
+        smaller = nearest_double(exact_sum(seen.numbers) / HUGE_POWER) / count
+        return nearest_double(Fraction(smaller) * HUGE_POWER)
+    return total / count
 
 
 def var(seen: Seen) -> float | None:
@@ -361,7 +368,7 @@ def n_unique(seen: Seen) -> int:
 
 
 def time_since_last(seen: Seen) -> float | None:
-    return (seen.row_time - seen.entries[-1].time) / seen.ticks_per_second if seen.entries else None
+    return seconds(seen.row_time - seen.entries[-1].time, seen.ticks_per_second) if seen.entries else None
 
 
 AGGREGATIONS: dict[str, Callable[..., Any]] = {
@@ -386,6 +393,7 @@ WINDOWS = ("rolling", "all")
 
 # Every finite double is a whole number of these.
 SMALLEST_EXPONENT = 1074
+HUGE_POWER = 2**200
 
 
 def exact_sum(numbers: list[Any], power: int = 1) -> Fraction:

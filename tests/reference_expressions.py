@@ -41,12 +41,17 @@ def evaluate(
     elif None in arguments:
         return None  # an expression with null in it is null
     elif name == "sub" and isinstance(arguments[0], Instant):
-        result = (arguments[0].ticks - arguments[1].ticks) / context.ticks_per_second
+        result = seconds(arguments[0].ticks - arguments[1].ticks, context.ticks_per_second)
     else:
         result = FUNCTIONS[name](*arguments)
     if type_of(expression, context) == "float64" and isinstance(result, int):
         return float(result)  # where an Int64 meets a Float64 the result is a Float64
     return result
+
+
+def seconds(ticks: int, ticks_per_second: int) -> float:
+    """The whole ticks as the nearest double, divided by those of a second."""
+    return float(ticks) / float(ticks_per_second)
 
 
 def literal(value: Any, ticks_per_second: int) -> Any:

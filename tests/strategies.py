@@ -38,13 +38,19 @@ SHARP_INTS = (0, 1, -1, 2, 3, 7, 2**53, 2**53 + 1, -(2**53) - 1, 2**62, -(2**62)
 NOT_FINITE = (math.nan, math.inf, -math.inf)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """Features, and events in order of arrival as (stream, event)."""
 
     features: Any
     streams: tuple[Stream, ...]
     events: list[tuple[str, dict[str, Any]]]
+
+    def __repr__(self) -> str:
+        """Failures print the case: the definition, and no more events than one reads."""
+        shown = self.events if len(self.events) <= 40 else [*self.events[:3], "...", *self.events[-3:]]
+        lines = [self.features.to_json(), *map(repr, shown), f"{len(self.events)} events"]
+        return "\n".join(lines)
 
 
 # --- Streams -----------------------------------------------------------------------------------------------------

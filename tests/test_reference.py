@@ -142,6 +142,8 @@ def test_without_the_current_event_and_without_ties():
         ("sum", [NAN, 1.0], NAN),
         ("mean", [None], None),
         ("mean", [1.0, 2.0], 1.5),
+        ("mean", [1e308, 1e308], 1e308),
+        ("mean", [1.7976931348623157e308] * 3, 1.7976931348623157e308),
         ("mean", [0.1, 0.2, 0.3], 0.6 / 3),
         ("var", [1.0], None),
         ("var", [1.0, 3.0], 2.0),
