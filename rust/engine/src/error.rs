@@ -74,7 +74,7 @@ pub enum EventError {
     /// It is older than the lateness of its stream allows.
     #[error(
         "stream `{stream}`: event at {time} is {behind_us} us older than the newest ({newest}) and the stream allows {lateness_us} us; \
-         sort the input, or raise `lateness`"
+         put the input in the order of its time"
     )]
     Late {
         /// Name of the stream.

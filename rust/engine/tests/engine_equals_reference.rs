@@ -1,16 +1,18 @@
 //! The engine against the judge, on generated questions and events, through the public face.
 
+mod asking;
 mod reference;
 
 use std::sync::Arc;
 
+use asking::{Ask, definition};
 use fastfeat_engine::codec::json;
 use fastfeat_engine::engine::Engine;
 use fastfeat_engine::event::Event;
 use fastfeat_engine::plan::Plan;
 use fastfeat_engine::row::Cell;
 use proptest::prelude::*;
-use reference::{Answer, Ask, Raw, answer, definition, event, is_nearest};
+use reference::{Answer, Raw, answer, event, is_nearest};
 
 const WINDOWS: [Option<i64>; 5] = [Some(1), Some(10), Some(100), Some(1_000), None];
 

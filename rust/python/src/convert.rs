@@ -8,7 +8,7 @@ use pyo3::types::{PyBool, PyDate, PyDateTime, PyDict, PyFloat, PyInt, PyMapping,
 
 use crate::instant;
 
-/// The names of a stream's fields as Python has them: interned, so that a dict finds them by address.
+/// The names of a stream's fields as Python has them: interned, so that those of most events are the very same objects.
 pub struct FieldNames(Vec<Py<PyString>>);
 
 impl FieldNames {
@@ -21,28 +21,47 @@ impl FieldNames {
     pub fn fill(&self, event: &Bound<'_, PyAny>, schema: &Schema, filling: &mut Filling<'_, '_>) -> PyResult<bool> {
         let py = event.py();
         if let Ok(event) = event.cast::<PyDict>() {
-            for (column, name) in self.0.iter().enumerate() {
-                if let Some(value) = event.get_item(name.bind_borrowed(py))? {
-                    set(filling, column, schema.fields[column].kind, &value)?;
+            // One pass over the event is a third of the work of looking up each field. Values that may run Python code wait
+            // until it is over: they could change the dict.
+            let mut unusual = Vec::new();
+            let mut expected = 0;
+            for (name, value) in event {
+                let Some(column) = self.column(&name, schema, &mut expected) else { continue };
+                if !set_usual(filling, column, &value) {
+                    unusual.push((column, value));
                 }
+            }
+            for (column, value) in unusual {
+                set_unusual(filling, column, schema.fields[column].kind, &value)?;
             }
             return Ok(true);
         }
         let Ok(event) = event.cast::<PyMapping>() else { return Ok(false) };
         for (column, name) in self.0.iter().enumerate() {
             match event.get_item(name.bind_borrowed(py)) {
-                Ok(value) => set(filling, column, schema.fields[column].kind, &value)?,
+                Ok(value) if set_usual(filling, column, &value) => {}
+                Ok(value) => set_unusual(filling, column, schema.fields[column].kind, &value)?,
                 Err(error) if error.is_instance_of::<PyKeyError>(py) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(true)
     }
+
+    /// The column of a name; mostly the one after that of the name before, by its address.
+    #[inline]
+    fn column(&self, name: &Bound<'_, PyAny>, schema: &Schema, expected: &mut usize) -> Option<usize> {
+        if self.0.get(*expected).is_some_and(|known| known.is(name)) {
+            *expected += 1;
+            return Some(*expected - 1);
+        }
+        schema.column_near(expected, name.cast::<PyString>().ok()?.to_str().ok()?)
+    }
 }
 
-/// Sets one field.
+/// Sets one field from a value of one of Python's own types; false when it is of another.
 #[inline]
-fn set(filling: &mut Filling<'_, '_>, column: usize, kind: FieldKind, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn set_usual(filling: &mut Filling<'_, '_>, column: usize, value: &Bound<'_, PyAny>) -> bool {
     if let Ok(value) = value.cast_exact::<PyFloat>() {
         filling.set(column, Raw::Float(value.value()));
     } else if let Ok(text) = value.cast_exact::<PyString>() {
@@ -54,9 +73,9 @@ fn set(filling: &mut Filling<'_, '_>, column: usize, kind: FieldKind, value: &Bo
     } else if value.is_none() {
         filling.set(column, Raw::Null);
     } else {
-        return set_unusual(filling, column, kind, value);
+        return false;
     }
-    Ok(())
+    true
 }
 
 #[inline]

@@ -14,9 +14,9 @@ impl<'py> Out<'py> {
     /// Refuses what cannot take `features` floats.
     pub fn check(object: Bound<'py, PyAny>, features: usize) -> PyResult<Self> {
         let wanted =
-            format!("`out` must be writable float64 memory for {features} features, e.g. numpy.empty({features})");
+            || format!("`out` must be writable float64 memory for {features} features, e.g. numpy.empty({features})");
         let buffer = PyBuffer::<f64>::get(&object).map_err(|error| {
-            let message = format!("{wanted}; this is {}", error.value(object.py()));
+            let message = format!("{}; this is {}", wanted(), error.value(object.py()));
             // No buffer at all is the wrong type, a buffer of something else the wrong value.
             if error.is_instance_of::<PyTypeError>(object.py()) {
                 PyTypeError::new_err(message)
@@ -24,7 +24,15 @@ impl<'py> Out<'py> {
                 PyValueError::new_err(message)
             }
         })?;
-        let found = if buffer.readonly() {
+        // PyO3 0.30 takes big-endian doubles for native ones on a little-endian machine.
+        let swapped = if cfg!(target_endian = "little") {
+            matches!(buffer.format().to_bytes(), [b'>' | b'!', ..])
+        } else {
+            false
+        };
+        let found = if swapped {
+            "this has its bytes the other way round".to_owned()
+        } else if buffer.readonly() {
             "this is read-only".to_owned()
         } else if buffer.dimensions() != 1 {
             format!("this has {} dimensions", buffer.dimensions())
@@ -35,7 +43,7 @@ impl<'py> Out<'py> {
         } else {
             return Ok(Self { buffer, object });
         };
-        Err(PyValueError::new_err(format!("{wanted}; {found}")))
+        Err(PyValueError::new_err(format!("{}; {found}", wanted())))
     }
 
     /// Copies the floats; gives the caller's object back.

@@ -28,8 +28,11 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn new(layout: Arc<Layout>, values: FeatureRow) -> Self {
-        Self { layout, values }
+    /// A row that the garbage collector does not look at: it refers to no Python object but its class.
+    pub fn create(py: Python<'_>, layout: Arc<Layout>, values: FeatureRow) -> PyResult<Bound<'_, Self>> {
+        let row = Bound::new(py, Self { layout, values })?;
+        untrack(row.as_any());
+        Ok(row)
     }
 
     fn objects<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -125,7 +128,10 @@ impl Row {
 
     fn __repr__(&self) -> String {
         let width = self.lines().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        let mut text = format!("Row of {} features", self.layout.length);
+        let mut text = match self.layout.length {
+            1 => "Row of 1 feature".to_owned(),
+            several => format!("Row of {several} features"),
+        };
         for (name, value) in self.lines() {
             let _ = write!(text, "\n  {name:width$}  {value}");
         }
@@ -212,13 +218,14 @@ impl Row {
 
 /// Builds a Row again from the plain values of `Row.__reduce__`.
 #[pyfunction]
-pub fn restore_row(
+pub fn restore_row<'py>(
+    py: Python<'py>,
     names: Vec<String>,
     types: Vec<String>,
     categories: Vec<Vec<String>>,
     ticks_per_second: i64,
-    values: Vec<Bound<'_, PyAny>>,
-) -> PyResult<Row> {
+    values: Vec<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, Row>> {
     if [types.len(), categories.len(), values.len()] != [names.len(); 3] || ticks_per_second < 1 {
         return Err(PyValueError::new_err("a damaged Row: its names, types and values are not equally many"));
     }
@@ -253,7 +260,19 @@ pub fn restore_row(
             _ => canonical(value.extract()?),
         };
     }
-    Ok(Row::new(Arc::new(Layout::new(outputs, exact, ticks_per_second)), row))
+    Row::create(py, Arc::new(Layout::new(outputs, exact, ticks_per_second)), row)
+}
+
+/// Takes an object that can be part of no cycle out of the garbage collector's lists, where PyO3 puts every object of a class
+/// of its own: a million rows at hand must not make its rounds longer.
+pub fn untrack(object: &Bound<'_, PyAny>) {
+    // SAFETY: the first call takes any object, the second any object that the collector tracks; both need the interpreter,
+    // which `Bound` shows we are attached to.
+    unsafe {
+        if ffi::PyObject_GC_IsTracked(object.as_ptr()) == 1 {
+            ffi::PyObject_GC_UnTrack(object.as_ptr().cast());
+        }
+    }
 }
 
 fn escaped(text: &str) -> String {

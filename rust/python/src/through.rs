@@ -20,7 +20,7 @@ use crate::batch::{self, Input, Refusal};
 use crate::engine::Engine;
 use crate::errors;
 use crate::out::Out;
-use crate::row::Row;
+use crate::row::{Row, untrack};
 use crate::score::{ScoreResult, Scorer};
 use crate::table::Table;
 
@@ -157,7 +157,7 @@ impl Engine {
     }
 
     fn row<'py>(&self, py: Python<'py>, work: &Work, stream: usize) -> PyResult<Bound<'py, Row>> {
-        Bound::new(py, Row::new(Arc::clone(&self.layouts[stream]), work.core.row().clone()))
+        Row::create(py, Arc::clone(&self.layouts[stream]), work.core.row().clone())
     }
 
     /// What push gives back: `out`, a Row, or None.
@@ -203,7 +203,9 @@ impl Engine {
         let scorer = self.scorer(py)?;
         let scores = scorer.score(&work.core.row().values).map_err(|error| errors::model(py, error))?;
         let row = self.row(py, work, stream)?.unbind();
-        Bound::new(py, ScoreResult { row, scores, scorer: Arc::clone(scorer) }).map(Some)
+        let result = Bound::new(py, ScoreResult { row, scores, scorer: Arc::clone(scorer) })?;
+        untrack(result.as_any());
+        Ok(Some(result))
     }
 
     pub fn push_inputs<'py>(&self, py: Python<'py>, inputs: &[Input]) -> PyResult<Option<Bound<'py, PyAny>>> {

@@ -206,15 +206,16 @@ impl Compiler {
         let (write_key, read_key) = self.keys(definition, source, reader)?;
         let table = self.table(source, &write_key, definition);
         let read = self.read(reader, table, source == reader, &read_key);
+        let features = &mut self.tables[table].features;
+        if features.last() != Some(&self.feature) {
+            features.push(self.feature.clone());
+        }
         let identity = format!("{reader} {read} {} {argument:?} {condition:?} {depth} {window:?}", kind.number);
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
 
         let build = &mut self.tables[table];
-        if !build.features.contains(&self.feature) {
-            build.features.push(self.feature.clone());
-        }
         let scope = &self.streams[source].scope;
         let time = self.streams[source].schema.time_column;
         let mask = build.mask(scope, argument, condition);

@@ -30,8 +30,18 @@ pub(super) struct Pattern {
 }
 
 /// What lies between `ge` or `gt` and `le` or `lt`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds<T> {
+    /// The least and the greatest value inside: two comparisons decide.
+    pub(super) least: T,
+    pub(super) greatest: T,
+    /// As they were written, to say which one is broken.
+    pub(super) written: Written<T>,
+}
+
+/// Bounds as they were written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written<T> {
     pub(super) ge: Option<T>,
     pub(super) gt: Option<T>,
     pub(super) le: Option<T>,
@@ -39,22 +49,26 @@ pub(super) struct Bounds<T> {
 }
 
 impl<T: PartialOrd + Copy> Bounds<T> {
+    /// Whether a value is inside; a NaN never is.
     #[inline]
-    fn check(&self, value: T) -> Result<(), Broken> {
-        // `>=` rather than `not <`: a NaN keeps no bound.
-        if self.ge.is_some_and(|bound| !matches!(value.partial_cmp(&bound), Some(o) if o.is_ge())) {
-            return Err(Broken::Ge);
+    fn hold(&self, value: T) -> bool {
+        value >= self.least && value <= self.greatest
+    }
+
+    /// The bound that a value outside breaks; None where it breaks none of those written.
+    #[cold]
+    fn broken_by(&self, value: T) -> Option<Broken> {
+        let Written { ge, gt, le, lt } = self.written;
+        if ge.is_some_and(|bound| value < bound) {
+            return Some(Broken::Ge);
         }
-        if self.gt.is_some_and(|bound| !matches!(value.partial_cmp(&bound), Some(o) if o.is_gt())) {
-            return Err(Broken::Gt);
+        if gt.is_some_and(|bound| value <= bound) {
+            return Some(Broken::Gt);
         }
-        if self.le.is_some_and(|bound| !matches!(value.partial_cmp(&bound), Some(o) if o.is_le())) {
-            return Err(Broken::Le);
+        if le.is_some_and(|bound| value > bound) {
+            return Some(Broken::Le);
         }
-        if self.lt.is_some_and(|bound| !matches!(value.partial_cmp(&bound), Some(o) if o.is_lt())) {
-            return Err(Broken::Lt);
-        }
-        Ok(())
+        lt.is_some_and(|bound| value >= bound).then_some(Broken::Lt)
     }
 }
 
@@ -93,7 +107,9 @@ impl Field {
                 }
             }
             (Check::Int { bounds, one_of }, Raw::Int(value)) => {
-                bounds.check(value)?;
+                if !bounds.hold(value) {
+                    return Err(bounds.broken_by(value).unwrap_or(Broken::Range));
+                }
                 match one_of {
                     Some(allowed) if allowed.binary_search(&value).is_err() => Err(Broken::OneOf),
                     _ => Ok(Value::Int(value)),
@@ -134,24 +150,30 @@ impl Field {
 
 #[inline]
 fn check_float(bounds: &Bounds<f64>, allow_nan: bool, one_of: Option<&[f64]>, value: f64) -> Result<Value, Broken> {
-    if !value.is_finite() && !allow_nan {
-        return Err(Broken::AllowNan);
-    }
-    // A NaN that is allowed lies on no side of a bound. One particular NaN means null in a row, so all become the canonical one.
-    if !value.is_nan() {
-        bounds.check(value)?;
+    // Without `allow_nan` the bounds are finite.
+    if !bounds.hold(value) {
+        if !value.is_finite() && !allow_nan {
+            return Err(Broken::AllowNan);
+        }
+        // A NaN that is allowed lies on no side of a bound.
+        if let Some(broken) = bounds.broken_by(value) {
+            return Err(broken);
+        }
     }
     match one_of {
         Some(allowed) if !allowed.iter().any(|one| *one == value || (one.is_nan() && value.is_nan())) => {
             Err(Broken::OneOf)
         }
+        // One particular NaN means null in a row, so all become the canonical one.
         _ => Ok(Value::Float(canonical(value))),
     }
 }
 
 #[inline]
 fn check_time(bounds: &Bounds<i64>, ticks: Option<i64>) -> Result<Value, Broken> {
-    let ticks = ticks.ok_or(Broken::Range)?;
-    bounds.check(ticks)?;
-    Ok(Value::Time(ticks))
+    match ticks {
+        Some(ticks) if bounds.hold(ticks) => Ok(Value::Time(ticks)),
+        Some(ticks) => Err(bounds.broken_by(ticks).unwrap_or(Broken::Range)),
+        None => Err(Broken::Range),
+    }
 }

@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::check::{Bounds, Broken, Check, Codes, Pattern};
+use super::check::{Bounds, Broken, Check, Codes, Pattern, Written};
 use super::explain::{kind_name, message};
 use super::instant::{self, Clock};
 use super::{DefaultValue, Field, Raw, Schema};
@@ -76,20 +76,21 @@ fn compile_field(definition: &FieldDefinition, ticks_per_second: i64) -> Outcome
     refuse_misfits(definition)?;
     let unit = definition.unit.unwrap_or(TimeUnit::Us);
     let check = match definition.kind {
-        FieldKind::Float64 => Check::Float {
-            bounds: bounds(definition, |_, literal| float_of(literal), |value: &f64| value.is_nan())?,
-            allow_nan: definition.allow_nan,
-            one_of: list(definition, float_of)?,
-        },
+        FieldKind::Float64 => {
+            let greatest = if definition.allow_nan { f64::INFINITY } else { f64::MAX };
+            let bounds = bounds(definition, (-greatest, greatest), |_, literal| float_of(literal))?;
+            Check::Float { bounds, allow_nan: definition.allow_nan, one_of: list(definition, float_of)? }
+        }
         FieldKind::Int64 => {
             let mut one_of = list(definition, int_of)?;
             one_of.iter_mut().for_each(|list| list.sort_unstable());
-            Check::Int { bounds: bounds(definition, |_, literal| int_of(literal), |_| false)?, one_of }
+            Check::Int { bounds: bounds(definition, (i64::MIN, i64::MAX), |_, literal| int_of(literal))?, one_of }
         }
         FieldKind::Boolean => Check::Bool,
         FieldKind::Timestamp => {
             let clock = Clock::new(ticks_per_second, unit);
-            let bounds = bounds(definition, |rule, literal| time_of(rule, literal, clock), |_| false)?;
+            let bounds =
+                bounds(definition, (i64::MIN, i64::MAX), |rounding, literal| time_of(rounding, literal, clock))?;
             Check::Time { bounds, clock }
         }
         FieldKind::String => {
@@ -145,35 +146,61 @@ enum Rounding {
     Down,
 }
 
-fn bounds<T: PartialOrd + Copy>(
+/// A type with bounds: what comes next to a value on either side.
+trait Ordered: PartialOrd + Copy {
+    fn above(self) -> Option<Self>;
+    fn below(self) -> Option<Self>;
+}
+
+impl Ordered for f64 {
+    fn above(self) -> Option<Self> {
+        (self < Self::INFINITY).then(|| self.next_up())
+    }
+
+    fn below(self) -> Option<Self> {
+        (self > Self::NEG_INFINITY).then(|| self.next_down())
+    }
+}
+
+impl Ordered for i64 {
+    fn above(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn below(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+}
+
+fn bounds<T: Ordered>(
     definition: &FieldDefinition,
+    (mut least, mut greatest): (T, T),
     value_of: impl Fn(Rounding, &Literal) -> Option<T>,
-    is_nan: impl Fn(&T) -> bool,
 ) -> Outcome<Bounds<T>> {
     let read = |rule: &str, rounding, literal: &Option<Literal>| match literal {
         None => Ok(None),
-        Some(literal) => match value_of(rounding, literal).filter(|value| !is_nan(value)) {
+        // A NaN is no bound: it does not even equal itself.
+        Some(literal) => match value_of(rounding, literal).filter(|value| value.partial_cmp(value).is_some()) {
             Some(value) => Ok(Some(value)),
             None => Err(misfit(rule, literal, definition.kind)),
         },
     };
-    let bounds = Bounds {
+    let written = Written {
         ge: read("ge", Rounding::Up, &definition.ge)?,
         gt: read("gt", Rounding::Down, &definition.gt)?,
         le: read("le", Rounding::Down, &definition.le)?,
         lt: read("lt", Rounding::Up, &definition.lt)?,
     };
-    let crossed = |low: Option<T>, high: Option<T>, equal_too: bool| {
-        low.zip(high).is_some_and(|(low, high)| low > high || (equal_too && low == high))
-    };
-    if crossed(bounds.ge, bounds.le, false)
-        || crossed(bounds.ge, bounds.lt, true)
-        || crossed(bounds.gt, bounds.le, true)
-        || crossed(bounds.gt, bounds.lt, true)
-    {
-        return Err("no value keeps all of its bounds; swap or drop one".to_owned());
+    let nothing = || "no value keeps all of its bounds; swap or drop one".to_owned();
+    let lower = [written.ge, written.gt.map(|bound| bound.above().ok_or_else(nothing)).transpose()?];
+    let upper = [written.le, written.lt.map(|bound| bound.below().ok_or_else(nothing)).transpose()?];
+    for bound in lower.into_iter().flatten() {
+        least = if bound > least { bound } else { least };
     }
-    Ok(bounds)
+    for bound in upper.into_iter().flatten() {
+        greatest = if bound < greatest { bound } else { greatest };
+    }
+    if least > greatest { Err(nothing()) } else { Ok(Bounds { least, greatest, written }) }
 }
 
 fn list<T>(definition: &FieldDefinition, value_of: impl Fn(&Literal) -> Option<T>) -> Outcome<Option<Box<[T]>>> {

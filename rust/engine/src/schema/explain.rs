@@ -185,10 +185,10 @@ fn beyond_bound(field: &Field, broken: Broken) -> String {
 
 fn bound<T: Copy>(bounds: &Bounds<T>, broken: Broken, show: impl Fn(T) -> String) -> Option<(&'static str, String)> {
     let (sign, value) = match broken {
-        Broken::Ge => (">=", bounds.ge),
-        Broken::Gt => (">", bounds.gt),
-        Broken::Le => ("<=", bounds.le),
-        _ => ("<", bounds.lt),
+        Broken::Ge => (">=", bounds.written.ge),
+        Broken::Gt => (">", bounds.written.gt),
+        Broken::Le => ("<=", bounds.written.le),
+        _ => ("<", bounds.written.lt),
     };
     value.map(|value| (sign, show(value)))
 }

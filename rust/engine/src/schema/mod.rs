@@ -98,7 +98,7 @@ impl Schema {
     /// Index of a column by its name, where most fields come in the order of the schema: `expected` is looked at first
     /// and moves on with every hit.
     #[inline]
-    pub(crate) fn column_near(&self, expected: &mut usize, name: &str) -> Option<usize> {
+    pub fn column_near(&self, expected: &mut usize, name: &str) -> Option<usize> {
         let column = match self.fields.get(*expected) {
             Some(field) if field.name == name => *expected,
             _ => self.column(name)?,

@@ -87,6 +87,8 @@ fn every_mistake_of_a_definition_has_its_place_and_a_way_out() {
         ("float64", json!({"lt": {"float": "big"}}), "`lt` is big"),
         ("float64", json!({"gt": {"int": 1}, "lt": {"int": 1}}), "no value keeps all"),
         ("int64", json!({"ge": {"int": 2}, "le": {"int": 1}}), "no value keeps all"),
+        ("int64", json!({"gt": {"int": i64::MAX}}), "no value keeps all"),
+        ("float64", json!({"lt": {"float": "-inf"}, "allow_nan": true}), "no value keeps all"),
         ("timestamp", json!({"ge": {"text": "soon"}}), "`ge` is \"soon\""),
         ("int64", json!({"one_of": []}), "`one_of` is empty"),
         ("string", json!({"one_of": [{"int": 1}]}), "`one_of` is 1"),
@@ -302,6 +304,13 @@ proptest! {
         if let Ok(schema) = of_field("float64", rules("float")) {
             prop_assert_eq!(set(&schema, Raw::Float(value as f64)).is_ok(), inside);
             prop_assert_eq!(set(&schema, Raw::Int(value)).is_ok(), inside);
+            let (above, below) = ((value as f64).next_up(), (value as f64).next_down());
+            let inside = |value: f64| {
+                let (low, high) = (low as f64, high as f64);
+                (if open_low { value > low } else { value >= low }) && if open_high { value < high } else { value <= high }
+            };
+            prop_assert_eq!(set(&schema, Raw::Float(above)).is_ok(), inside(above));
+            prop_assert_eq!(set(&schema, Raw::Float(below)).is_ok(), inside(below));
         }
     }
 }

@@ -57,6 +57,8 @@ impl Log for SliceLog<'_> {
 
 /// Elements of a segment: few enough that a key which is only just busy stays small.
 const SEGMENT: usize = 32;
+/// Segments kept for later: as many as one event leaves at once.
+const SPARE_MAX: usize = 3;
 
 /// A queue of elements of some words each, in segments: growing copies nothing, and what leaves at the front is used again at the back.
 /// Positions count from the first element ever put in.
@@ -64,7 +66,8 @@ const SEGMENT: usize = 32;
 pub(crate) struct Segments {
     stride: usize,
     segments: VecDeque<Box<[u64]>>,
-    spare: Option<Box<[u64]>>,
+    /// Segments that have been left, for those to come.
+    spare: Vec<Box<[u64]>>,
     /// Position of the first element of the first segment.
     base: u64,
     first: u64,
@@ -73,7 +76,7 @@ pub(crate) struct Segments {
 
 impl Segments {
     pub fn new(stride: usize) -> Self {
-        Self { stride, segments: VecDeque::new(), spare: None, base: 0, first: 0, end: 0 }
+        Self { stride, segments: VecDeque::new(), spare: Vec::new(), base: 0, first: 0, end: 0 }
     }
 
     /// Position of the oldest element.
@@ -103,7 +106,7 @@ impl Segments {
     pub fn push(&mut self, element: &[u64]) {
         let offset = (self.end - self.base) as usize;
         if offset / SEGMENT == self.segments.len() {
-            let segment = self.spare.take().unwrap_or_else(|| vec![0; SEGMENT * self.stride].into_boxed_slice());
+            let segment = self.spare.pop().unwrap_or_else(|| vec![0; SEGMENT * self.stride].into_boxed_slice());
             self.segments.push_back(segment);
         }
         self.segments[offset / SEGMENT][offset % SEGMENT * self.stride..][..self.stride].copy_from_slice(element);
@@ -114,7 +117,8 @@ impl Segments {
     pub fn truncate(&mut self, end: u64) {
         self.end = self.end.min(end.max(self.first));
         while self.segments.len() > 1 && self.base + (self.segments.len() as u64 - 1) * SEGMENT as u64 > self.end {
-            self.spare = self.segments.pop_back();
+            let left = self.segments.pop_back();
+            self.keep(left);
         }
     }
 
@@ -122,8 +126,15 @@ impl Segments {
     pub fn drop_before(&mut self, position: u64) {
         self.first = self.first.max(position.min(self.end));
         while self.first - self.base >= SEGMENT as u64 {
-            self.spare = self.segments.pop_front();
+            let left = self.segments.pop_front();
+            self.keep(left);
             self.base += SEGMENT as u64;
+        }
+    }
+
+    fn keep(&mut self, left: Option<Box<[u64]>>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.extend(left);
         }
     }
 
@@ -135,7 +146,7 @@ impl Segments {
     }
 
     pub fn bytes(&self) -> usize {
-        let segments = self.segments.len() + usize::from(self.spare.is_some());
+        let segments = self.segments.len() + self.spare.len();
         segments * SEGMENT * self.stride * 8 + self.segments.capacity() * size_of::<Box<[u64]>>()
     }
 

@@ -530,20 +530,30 @@ impl View {
                 self.refine(lane, f64::from_bits(column.load(record)));
                 value = whole(column, record, self.words[lane.word] as u32 as i32, lane.squares);
             }
-            let changed = |words: &[u64], job: &MomentJob| {
-                let (value, square) = value?;
-                let moments = load(words, job, lane.squares);
-                if away { moments.sub(value, square) } else { moments.add(value, square) }
-            };
-            // Tried everywhere before it is done anywhere.
-            if lane.windows.iter().filter(|job| wants(&self.lows, job)).all(|job| changed(&self.words, job).is_some()) {
+            if let Some((value, square)) = value {
+                let mut done = 0;
+                let mut fits = true;
                 for job in lane.windows.iter().filter(|job| wants(&self.lows, job)) {
-                    if let Some(moments) = changed(&self.words, job) {
-                        store(&mut self.words, job, lane.squares, &moments);
-                        self.words[job.word] = if away { self.words[job.word] - 1 } else { self.words[job.word] + 1 };
-                    }
+                    let moments = load(&self.words, job, lane.squares);
+                    let changed = if away { moments.sub(value, square) } else { moments.add(value, square) };
+                    let Some(moments) = changed else {
+                        fits = false;
+                        break;
+                    };
+                    store(&mut self.words, job, lane.squares, &moments);
+                    self.words[job.word] = if away { self.words[job.word] - 1 } else { self.words[job.word] + 1 };
+                    done += 1;
                 }
-                return;
+                if fits {
+                    return;
+                }
+                // What has been changed already is changed back, and all of it done again in wide sums.
+                for job in lane.windows.iter().filter(|job| wants(&self.lows, job)).take(done) {
+                    let moments = load(&self.words, job, lane.squares);
+                    let before = if away { moments.add(value, square) } else { moments.sub(value, square) };
+                    store(&mut self.words, job, lane.squares, &before.expect("it was like this before"));
+                    self.words[job.word] = if away { self.words[job.word] + 1 } else { self.words[job.word] - 1 };
+                }
             }
             let scale = settled(self.words[lane.word] as u32 as i32);
             let wide =
