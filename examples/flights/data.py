@@ -6,6 +6,7 @@ The records are local wall-clock times in one row per flight. Event time is one 
 * An arrival is due when the destination's clock next shows `sched_arr_time`, and happened `arr_delay` minutes later.
   `arr_time`, the clock on the wall at that moment, is not used, so it can check the result: it agrees for 327,345 of
   327,346 landings. The odd one came in at 2:03 of the night in which the clocks went from 2:00 to 3:00.
+* `tailnum` is the aircraft that flew. It is nearly always known when a flight is due; after a late swap it is not.
 * A cancelled flight never arrives. Of a diverted one the delay is not recorded, so it has no arrival either.
 """
 
@@ -90,7 +91,7 @@ def in_event_time(flights: pd.DataFrame, airports: pd.DataFrame) -> pd.DataFrame
         due=due,
         landed=arrival_due + _minutes(flights["arr_delay"]),
         block_minutes=(arrival_due - due).dt.total_seconds() / 60,
-        weekday=due.dt.tz_convert("America/New_York").dt.weekday.astype("int64"),
+        weekday=due.dt.tz_convert("America/New_York").dt.day_of_week.astype("int64"),
     )
 
 

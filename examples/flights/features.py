@@ -57,7 +57,8 @@ CATEGORICAL = ["carrier", "origin", "dest"]
 features = departures.features(
     # The schedule alone. A model of these is what the stream has to beat.
     *(col(name) for name in SCHEDULE),
-    # The aircraft: how it has been doing, and since when it has been on the ground.
+    # The aircraft: how it has been doing, and when it last landed. All these flights leave New York, so one that has
+    # just landed somewhere else is not there to leave on time.
     aircraft=delay.agg("count", "mean", "max").over("tailnum", "24h", "7d"),
     aircraft_last_delay=delay.last().over("tailnum", "7d"),
     aircraft_seconds_since_landing=arrivals.time_since_last().over("tailnum"),
@@ -79,9 +80,9 @@ features = departures.features(
     # Who does better or worse than the airport as a whole.
     aircraft_against_origin=delay.mean().over("tailnum", "24h") - delay.mean().over("origin", "24h"),
     carrier_against_origin=delay.mean().over("carrier", "origin", "6h") - delay.mean().over("origin", "6h"),
-    # How busy it is: departures due, and how many of them are still to land.
+    # How busy it is: departures due, and how many more of them than landings.
     due=count().over("origin", "1h"),
     due_same_carrier=count().over("carrier", "origin", "1h"),
     due_same_dest=count().over("dest", "1h"),
-    not_landed=count().over("origin", "24h") - arrivals.count().over("origin", "24h"),
+    not_landed=count().over("origin", "3h", "24h") - arrivals.count().over("origin", "3h", "24h"),
 )

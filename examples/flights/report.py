@@ -59,7 +59,7 @@ def example(why: str, event: dict, result: Any, outcome: str) -> dict:
     return {
         "picked_as": why,
         "flight": f"{event['carrier']} {event['flight']} {event['origin']}-{event['dest']}",
-        "due": f"{due:%Y-%m-%d %H:%M} UTC",
+        "due": f"{due:%d %b %H:%M} UTC",
         "outcome": outcome,
         "score": result.score,
         "reasons": reasons,
@@ -68,19 +68,11 @@ def example(why: str, event: dict, result: Any, outcome: str) -> dict:
 
 def show(numbers: dict[str, Any]) -> None:
     """The whole report."""
-    quality = Table(
-        title=f"Late by 15 minutes or more? {numbers['judged']:,} flights, {numbers['late_share']:.1%} late"
-    )
-    for heading in ("model", "AUC", "log loss"):
-        quality.add_column(heading, justify="left" if heading == "model" else "right")
+    quality = _table("model", "AUC", "log loss")
     for name, key in (("schedule alone", "schedule_alone"), ("schedule and streams", "with_streams")):
         quality.add_row(name, f"{numbers[key]['auc']:.3f}", f"{numbers[key]['log_loss']:.3f}")
 
-    speed = Table(title=f"engine.score: {numbers['features']} features and the model, one flight at a time")
-    for name in numbers["latency_us"]:
-        speed.add_column(name, justify="right")
-    for heading in ("events/s, both streams", "keys", "state"):
-        speed.add_column(heading, justify="right")
+    speed = _table(*numbers["latency_us"], "events/s, both streams", "keys", "state")
     speed.add_row(
         *(f"{value:,.1f} us" for value in numbers["latency_us"].values()),
         f"{numbers['events_per_s']:,.0f}",
@@ -88,24 +80,34 @@ def show(numbers: dict[str, Any]) -> None:
         f"{numbers['state_bytes'] / 2**20:,.1f} MiB",
     )
 
-    reasons = Table(title="Three flights, and why (contribution: to the log-odds of being late)")
-    for heading in ("flight", "score", "feature", "value", "contribution"):
-        reasons.add_column(heading, justify="left" if heading in ("flight", "feature") else "right")
+    reasons = _table("flight", "score", "feature", "value", "contribution", left=("flight", "feature"))
     for flight in numbers["examples"]:
-        about = f"{flight['flight']}, due {flight['due']}\n{flight['picked_as']}\n{flight['outcome']}"
         top = flight["reasons"]
         reasons.add_row(
-            about,
+            f"{flight['flight']}, due {flight['due']}\n{flight['picked_as']}\n{flight['outcome']}",
             f"{flight['score']:.3f}",
             "\n".join(reason["feature"] for reason in top),
             "\n".join(_value(reason["value"]) for reason in top),
             "\n".join(f"{reason['contribution']:+.3f}" for reason in top),
             end_section=True,
         )
-    for table in (quality, speed, reasons):
-        console.print()
+
+    late = f"{numbers['judged']:,} flights that landed, {numbers['late_share']:.1%} of them late"
+    for title, table in (
+        (f"Will it be 15 minutes late or more? {late}", quality),
+        (f"engine.score: {numbers['features']} features and the model, one flight at a time", speed),
+        ("Three flights, and why (contribution: to the log-odds of being late)", reasons),
+    ):
+        console.print(f"\n[bold]{title}[/bold]", highlight=False)
         console.print(table)
     console.print(f"\n{numbers['seconds']:.0f} s in all", highlight=False)
+
+
+def _table(*headings: str, left: tuple[str, ...] = ("model",)) -> Table:
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right", no_wrap=heading in left)
+    return table
 
 
 def _value(value: Any) -> str:

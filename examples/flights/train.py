@@ -14,6 +14,7 @@ OPTIONS = {
     "min_data_in_leaf": 100,
     "feature_fraction": 0.7,
     "seed": 2013,
+    "num_threads": 1,  # two gain little here, and nothing beside other work
     "deterministic": True,
     "verbose": -1,
 }
