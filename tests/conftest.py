@@ -2,10 +2,15 @@
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 
-settings.register_profile("ci", max_examples=60, deadline=None, print_blob=True, suppress_health_check=SLOW)
+# Without `explain`, which traces every line of the judge and takes minutes.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)
+
+settings.register_profile(
+    "ci", max_examples=60, deadline=None, print_blob=True, phases=PHASES, suppress_health_check=SLOW
+)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=3_000)
 settings.load_profile(os.environ.get("FASTFEAT_HYPOTHESIS", "ci"))

@@ -52,6 +52,9 @@ class Case:
         lines = [self.features.to_json(), *map(repr, shown), f"{len(self.events)} events"]
         return "\n".join(lines)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
 
 # --- Streams -----------------------------------------------------------------------------------------------------
 
@@ -378,8 +381,9 @@ def start_times(tick: int, far: bool) -> Strategy:
 
 def steps(windows_ns: Sequence[int], tick: int) -> Strategy:
     """Ties, one tick, and exactly, just under and just over a window."""
-    edges = [length + shift for length in windows_ns for shift in (-tick, 0, tick)]
+    edges = [length // tick * tick + shift for length in windows_ns for shift in (-tick, 0, tick)]
     parts = [length // part // tick * tick for length in windows_ns for part in (2, 3, 10)]
+    edges = [step for step in edges if step >= 0]
     return st.sampled_from((0, 0, tick, *edges, *parts))
 
 
@@ -433,7 +437,7 @@ def long_run(
 ) -> list[tuple[str, dict[str, Any]]]:
     """Many events, most of them of one key. `sharp` is the share of sharp values, `gaps` that of window-long steps."""
     random_ = random.Random(seed)
-    tick = tick_ns(streams)
+    tick = max(UNITS[stream.fields[stream.time].unit] for stream in streams)
     time_ns = 1_700_000_000 * 10**9
     edges = [length + shift for length in windows_ns for shift in (-tick, 0, tick)]
     events = []
