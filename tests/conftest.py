@@ -1,4 +1,4 @@
-"""How much hypothesis looks: `FASTFEAT_HYPOTHESIS=long` for thousands of examples, `ci` otherwise."""
+"""How much hypothesis looks: `FASTFEAT_HYPOTHESIS=long` for thousands of examples, `ci` for a first look."""
 
 import os
 
@@ -10,7 +10,7 @@ SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)
 
 settings.register_profile(
-    "ci", max_examples=60, deadline=None, print_blob=True, phases=PHASES, suppress_health_check=SLOW
+    "ci", max_examples=15, deadline=None, print_blob=True, phases=PHASES, suppress_health_check=SLOW
 )
 settings.register_profile("long", settings.get_profile("ci"), max_examples=3_000)
 settings.load_profile(os.environ.get("FASTFEAT_HYPOTHESIS", "ci"))

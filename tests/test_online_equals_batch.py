@@ -143,7 +143,7 @@ def test_push_batch_equals_push(make_table, case, chunks):
 
 
 @given(long_cases(max_size=1_000), st.lists(st.integers(0, 900), max_size=5))
-@settings(max_examples=settings().max_examples // 3)
+@settings(max_examples=settings().max_examples // 3 or 1)
 def test_push_batch_equals_push_over_long_histories(case, chunks):
     note(case.features.to_json())
     assert_batches_equal_pushes(case, chunks, arrow_table)
