@@ -3,19 +3,17 @@
 //! That is only sound because every sum is a whole number (`aggregate/exact.rs`): taking away what was added leaves no trace.
 //! A view covers the positions `low..end` of each window; `settle` moves them to where a row at t needs them.
 
-use hashbrown::HashTable;
-
+use super::distinct::Distinct;
 use super::lanes::{self, Cells, Question};
 use super::log::{Log, Segments};
 use super::scan::answer_entry;
-use crate::aggregate::exact::{self, Moments, U256};
+use super::stair::Stair;
+use super::sums::{load, settled, store, whole};
+use crate::aggregate::exact;
 use crate::aggregate::extreme;
 use crate::aggregate::wide::WideMoments;
 use crate::definition::FieldKind;
-use crate::key;
-use crate::plan::{
-    DistinctLane, EntryJob, EntryLane, ExtremeLane, LogColumn, MomentJob, MomentLane, ReadPlan, TablePlan, Which,
-};
+use crate::plan::{EntryJob, EntryLane, ExtremeLane, LogColumn, MomentJob, MomentLane, ReadPlan, TablePlan, Which};
 use crate::window::Window;
 
 #[derive(Debug)]
@@ -31,29 +29,6 @@ pub(crate) struct View {
     stairs: Box<[Stair]>,
     distincts: Box<[Distinct]>,
     recents: Box<[Recent]>,
-}
-
-/// The records that are better than all after them: the best of any window is the first one inside it. Position and rank.
-#[derive(Debug)]
-struct Stair {
-    steps: Segments,
-    /// The best that has left the log, for an all-time window.
-    sealed: Option<i64>,
-}
-
-/// Last position of each value, and a bit per position: no later one has the same value.
-#[derive(Debug)]
-struct Distinct {
-    last: HashTable<Met>,
-    bits: Segments,
-}
-
-/// Where a value has been met. The first position matters to all-time windows alone.
-#[derive(Clone, Copy, Debug)]
-struct Met {
-    value: u64,
-    last: u64,
-    first: u64,
 }
 
 /// Records that a mask keeps: position, time, value. And the first that ever was.
@@ -76,7 +51,7 @@ impl View {
             lows,
             end: log.first(),
             wide: read.moments.iter().map(|_| None).collect(),
-            stairs: read.extremes.iter().map(|_| Stair { steps: Segments::new(2), sealed: None }).collect(),
+            stairs: read.extremes.iter().map(|_| Stair::new()).collect(),
             distincts: read.distincts.iter().map(|_| Distinct::new(log.first())).collect(),
             recents: read.entries.iter().map(|_| Recent { kept: Segments::new(3), first: None }).collect(),
         }
@@ -84,12 +59,8 @@ impl View {
 
     pub fn bytes(&self) -> usize {
         let wide: usize = self.wide.iter().flatten().map(|windows| size_of_val(&**windows)).sum();
-        let stairs: usize = self.stairs.iter().map(|stair| stair.steps.bytes() + size_of::<Stair>()).sum();
-        let distincts: usize = self
-            .distincts
-            .iter()
-            .map(|distinct| distinct.last.allocation_size() + distinct.bits.bytes() + size_of::<Distinct>())
-            .sum();
+        let stairs: usize = self.stairs.iter().map(Stair::bytes).sum();
+        let distincts: usize = self.distincts.iter().map(Distinct::bytes).sum();
         let recents: usize = self.recents.iter().map(|recent| recent.kept.bytes() + size_of::<Recent>()).sum();
         size_of::<Self>()
             + size_of_val(&*self.words)
@@ -308,7 +279,7 @@ impl View {
         }
         for (lane, stair) in read.extremes.iter().zip(&mut self.stairs) {
             // What a popped step was better than is not known any more.
-            stair.steps.restart(0);
+            stair.restart();
             for position in log.first()..end {
                 let record = log.get(position);
                 if lanes::keeps(lane.mask, record) {
@@ -345,7 +316,7 @@ impl View {
             );
         }
         for distinct in &mut self.distincts {
-            distinct.bits.drop_before(first / 64);
+            distinct.drop_before(first);
         }
         for (lane, recent) in read.entries.iter().zip(&mut self.recents) {
             if lane.forever && recent.first.is_none() {
@@ -597,47 +568,6 @@ impl View {
     }
 }
 
-/// A scale to compute with: where none is set all sums are zero, in any unit.
-fn settled(scale: i32) -> i32 {
-    if scale == exact::UNSET { 0 } else { scale }
-}
-
-/// A record's value in the lane's unit, and its square where one is asked for.
-#[inline]
-fn whole(column: &LogColumn, record: &[u64], scale: i32, squares: bool) -> Option<(i128, U256)> {
-    let payload = column.load(record);
-    let value = match column.kind {
-        FieldKind::Float64 => {
-            let x = f64::from_bits(payload);
-            if !x.is_finite() || scale == exact::UNSET && x != 0.0 {
-                return None;
-            }
-            exact::fixed(x, settled(scale))?
-        }
-        _ => i128::from(payload as i64),
-    };
-    Some((value, if squares { U256::square(value) } else { U256::default() }))
-}
-
-/// Layout of a job's words: count, sum (2), sum of squares (4).
-#[inline]
-fn load(words: &[u64], job: &MomentJob, squares: bool) -> Moments {
-    let words = &words[job.word + 1..];
-    let sum = (u128::from(words[0]) | u128::from(words[1]) << 64) as i128;
-    let squares = if squares { U256([words[2], words[3], words[4], words[5]]) } else { U256::default() };
-    Moments { sum, squares }
-}
-
-#[inline]
-fn store(words: &mut [u64], job: &MomentJob, squares: bool, moments: &Moments) {
-    let words = &mut words[job.word + 1..];
-    words[0] = moments.sum as u64;
-    words[1] = (moments.sum as u128 >> 64) as u64;
-    if squares {
-        words[2..6].copy_from_slice(&moments.squares.0);
-    }
-}
-
 fn lane_value(table: &TablePlan, lane: &EntryLane, record: &[u64]) -> u64 {
     lane.column.map_or(record[0], |column| table.columns[column].load(record))
 }
@@ -660,142 +590,5 @@ fn answer_extreme(
     match best {
         None => cells.null(target),
         Some(rank) => cells.payload(target, column.kind, extreme::payload(rank, float, lane.max)),
-    }
-}
-
-impl Stair {
-    fn push(&mut self, position: u64, rank: i64) {
-        // Steps rise: those at and above the newcomer end the stair and fall together.
-        let low = self.steps.partition_point(|step| (step[1] as i64) < rank);
-        self.steps.truncate(low);
-        self.steps.push(&[position, rank as u64]);
-    }
-
-    /// The best at and after a position.
-    fn best(&self, low: u64) -> Option<i64> {
-        let at = self.steps.lower_bound(low);
-        let inside = (at < self.steps.end()).then(|| self.steps.get(at)[1] as i64);
-        match (inside, self.sealed) {
-            (Some(a), Some(b)) if low == 0 => Some(a.min(b)),
-            (None, sealed) if low == 0 => sealed,
-            (inside, _) => inside,
-        }
-    }
-
-    fn drop_before(&mut self, position: u64, seal: bool) {
-        let at = self.steps.lower_bound(position);
-        if seal && at > self.steps.first() {
-            let best = self.steps.get(self.steps.first())[1] as i64;
-            self.sealed = Some(self.sealed.map_or(best, |sealed| sealed.min(best)));
-        }
-        self.steps.drop_before(at);
-    }
-}
-
-impl Distinct {
-    fn new(first: u64) -> Self {
-        let mut bits = Segments::new(1);
-        bits.restart(first / 64);
-        Self { last: HashTable::new(), bits }
-    }
-
-    fn bit(&self, position: u64) -> bool {
-        self.bits.get(position / 64)[0] >> (position % 64) & 1 == 1
-    }
-
-    fn set_bit(&mut self, position: u64, value: bool) {
-        while self.bits.end() <= position / 64 {
-            self.bits.push(&[0]);
-        }
-        let word = &mut self.bits.get_mut(position / 64)[0];
-        *word = *word & !(1 << (position % 64)) | u64::from(value) << (position % 64);
-    }
-
-    /// Last position of a value.
-    fn last(&self, value: u64) -> Option<u64> {
-        self.last.find(key::hash_word(value), |met| met.value == value).map(|met| met.last)
-    }
-
-    /// False when the value is there already.
-    fn remember(&mut self, value: u64, position: u64) -> bool {
-        if self.last(value).is_some() {
-            return false;
-        }
-        let met = Met { value, last: position, first: position };
-        self.last.insert_unique(key::hash_word(value), met, |met| key::hash_word(met.value));
-        true
-    }
-
-    fn forget(&mut self, value: u64) {
-        if let Ok(entry) = self.last.find_entry(key::hash_word(value), |met| met.value == value) {
-            entry.remove();
-        }
-    }
-
-    fn enter(&mut self, lane: &DistinctLane, words: &mut [u64], lows: &[u64], position: u64, value: Option<u64>) {
-        let reach = lane.windows.last().map_or(u64::MAX, |job| lows[job.window]);
-        let Some(value) = value else { return self.set_bit(position, false) };
-        if position < reach {
-            // Out of sight of every window; should one come back to it, that is when it is compared with later ones.
-            return self.set_bit(position, true);
-        }
-        let hash = key::hash_word(value);
-        let entry = self.last.entry(hash, |met| met.value == value, |met| key::hash_word(met.value));
-        let before = match entry {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => {
-                Some(std::mem::replace(&mut entry.get_mut().last, position))
-            }
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                entry.insert(Met { value, last: position, first: position });
-                None
-            }
-        };
-        // The position before may have left the log already, in an all-time window.
-        if let Some(before) = before.filter(|&before| before / 64 >= self.bits.first()) {
-            self.set_bit(before, false);
-        }
-        self.set_bit(position, true);
-        for job in &lane.windows {
-            let low = lows[job.window];
-            words[job.word] += u64::from(position >= low && before.is_none_or(|before| before < low));
-        }
-    }
-
-    /// Takes back the positions `undone`: the records before them are the last of their value again. `lows` are those of the counts.
-    fn step_back(
-        &mut self,
-        lane: &DistinctLane,
-        column: &LogColumn,
-        log: &Segments,
-        words: &mut [u64],
-        lows: &[u64],
-        undone: std::ops::Range<u64>,
-    ) {
-        for position in undone.rev() {
-            if !self.bit(position) {
-                continue;
-            }
-            let value = column.identity(log.get(position));
-            let hash = key::hash_word(value);
-            let Some(met) = self.last.find_mut(hash, |met| met.value == value) else { continue };
-            let logged = (log.first()..position).rev().find(|&before| {
-                let record = log.get(before);
-                lanes::keeps(lane.mask, record) && column.identity(record) == value
-            });
-            // A value first met before the log begins is known to an all-time window only.
-            let before = logged.or_else(|| Some(met.first).filter(|&first| first < log.first()));
-            match before {
-                Some(before) => met.last = before,
-                None => self.forget(value),
-            }
-            self.set_bit(position, false);
-            if let Some(before) = logged {
-                self.set_bit(before, true);
-            }
-            for job in &lane.windows {
-                let low = lows[job.window];
-                words[job.word] -= u64::from(position >= low && before.is_none_or(|before| before < low));
-            }
-        }
     }
 }
