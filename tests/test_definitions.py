@@ -312,6 +312,7 @@ def test_html_is_escaped():
 
 def test_the_schema_has_a_type_for_every_feature():
     import pyarrow
+
     features = payments.features(
         col("card"), amount, col("declined"), col("ts"), count().over("card"), amount.mean().over("card")
     )
@@ -329,6 +330,7 @@ def test_the_schema_has_a_type_for_every_feature():
 
 def test_timestamps_and_categories_have_the_types_of_arrow():
     import pyarrow
+
     stream = Stream("s", {"ts": ff.Timestamp("ns"), "kind": ff.Categorical(["a", "b"])}, time="ts")
     schema = stream.features(col("ts"), col("kind")).schema
     assert schema.field("ts").type == pyarrow.timestamp("ns", tz="UTC")
