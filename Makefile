@@ -30,7 +30,7 @@ $(BIN)/.installed: requirements-dev.txt | tools
 
 $(BIN)/.built: $(BIN)/.installed $(RUST_SOURCES) pyproject.toml
 	@echo "building fastfeat (release; the first build takes some minutes)"
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked --quiet
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked --quiet > /dev/null
 	@touch $@
 
 develop: $(BIN)/.built ## set up .venv and build fastfeat into it
