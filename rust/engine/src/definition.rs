@@ -16,6 +16,9 @@ pub struct Definition {
     pub version: u32,
     /// Every stream that a feature reads or belongs to.
     pub streams: Vec<StreamDefinition>,
+    /// Reference data that expressions read.
+    #[serde(default)]
+    pub lookups: Vec<LookupDefinition>,
     /// In the order of the row.
     pub features: Vec<FeatureDefinition>,
 }
@@ -35,6 +38,29 @@ pub struct StreamDefinition {
     pub on_late: OnLate,
     /// Columns, in the order they were written.
     pub fields: Vec<FieldDefinition>,
+}
+
+/// Reference data by key; its rows are given to an engine and may be replaced while it runs.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct LookupDefinition {
+    /// Unique within the definition.
+    pub name: String,
+    /// Name of the column that finds a row.
+    pub key: String,
+    /// Every column, the key too, with its type; all but the key may be null.
+    pub columns: Vec<LookupColumn>,
+}
+
+/// One column of reference data.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct LookupColumn {
+    /// Its name.
+    pub name: String,
+    /// Type of its values: any but `categorical`.
+    #[serde(rename = "type")]
+    pub kind: FieldKind,
 }
 
 /// What `push` does with an event that is older than the lateness allows.
@@ -190,6 +216,15 @@ pub enum Expression {
     },
     /// An aggregation over a window of the events that share a key.
     Aggregate(Box<AggregateDefinition>),
+    /// A column of the row of reference data that `key` finds; null where there is none.
+    Lookup {
+        /// Name of the lookup.
+        lookup: String,
+        /// Over the fields of the event.
+        key: Box<Expression>,
+        /// Column of the lookup.
+        column: String,
+    },
 }
 
 /// One aggregation over one window.
@@ -198,10 +233,11 @@ pub enum Expression {
 pub struct AggregateDefinition {
     /// Name in the aggregation registry (`aggregate/mod.rs`).
     pub kind: String,
-    /// What is aggregated, over the fields of the source stream; empty for `count` of events.
+    /// What is aggregated, over the fields of the source stream; empty for `count` of events; the second is what
+    /// `cov`, `corr`, `min_by` and `max_by` compare with.
     #[serde(default)]
     pub arguments: Vec<Expression>,
-    /// Whole-number parameters, e.g. the n of `lag`.
+    /// E.g. the n of `lag` and the k of `last_k` and `top_k` (int), the q of `quantile` (float), the half-life of `ewm_mean` (int, ns).
     #[serde(default)]
     pub parameters: Vec<Literal>,
     /// Only events that meet this count; null counts as not met.
@@ -250,7 +286,7 @@ pub struct KeyDefinition {
 }
 
 /// Which events of a key an aggregation sees.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum WindowDefinition {
     /// Times in (t - length, t], moved back by `offset`.
@@ -266,6 +302,36 @@ pub enum WindowDefinition {
     },
     /// Every event of the key so far.
     All,
+    /// Times in [floor(t, length), t].
+    Tumbling {
+        /// Length; windows begin at its multiples since 1970-01-01T00:00 of the time zone's clock.
+        length_ns: i64,
+        /// Name in the IANA time zone database; absent for UTC.
+        #[serde(default)]
+        timezone: Option<String>,
+    },
+    /// Times in [floor(t - length, every), t].
+    Hopping {
+        /// Length.
+        length_ns: i64,
+        /// Step of its beginning.
+        every_ns: i64,
+    },
+    /// Events with gaps of at most this between them, up to the row.
+    Session {
+        /// Longest gap that a session goes on over.
+        gap_ns: i64,
+    },
+    /// The last so many events.
+    Last {
+        /// How many.
+        count: u64,
+    },
+    /// From the last event that met the condition on.
+    Since {
+        /// Over the fields of the source stream.
+        condition: Box<Expression>,
+    },
 }
 
 /// Which ends of a window are inside it.

@@ -154,6 +154,7 @@ impl Compiler {
                 let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
                 self.streams[stream].scope.call(function, &nodes)
             }
+            Expression::Lookup { lookup, .. } => Err(format!("lookup `{lookup}` is not known to this release")),
             Expression::Aggregate(aggregate) if row => self.aggregate(aggregate, stream),
             Expression::Aggregate(aggregate) => Err(format!(
                 "`{}` stands inside another aggregation; aggregate over fields, and combine aggregations outside",

@@ -60,6 +60,7 @@ impl Window {
                 rolling::compile(*length_ns, *offset_ns, *closed, ticks_per_second).map(Self::Rolling)
             }
             WindowDefinition::All => Ok(Self::All(All)),
+            _ => Err("this window is not known to this release".to_owned()),
         }
     }
 
