@@ -149,6 +149,13 @@ impl Compiler {
         match expression {
             Expression::Column { name } => self.column(name, stream),
             Expression::Literal { value } => self.streams[stream].scope.literal(value),
+            Expression::Call { function, arguments } if function == derive::IS_IN => {
+                let Some((value, constants)) = arguments.split_first() else {
+                    return Err("`is_in` needs a value: `col(\"...\").is_in([...])`".to_owned());
+                };
+                let node = self.expression(value, stream, row, depth + 1)?;
+                self.streams[stream].scope.is_in(node, constants)
+            }
             Expression::Call { function, arguments } => {
                 let nodes = arguments.iter().map(|argument| self.expression(argument, stream, row, depth + 1));
                 let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
