@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crate::definition::FieldKind;
 use crate::event::{Event, Value};
+use crate::lookup::Context;
 
 /// What an expression yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +160,17 @@ pub enum Step {
     Category(u16, Arc<[String]>),
     /// Whether the value of a slot is one of some constants.
     IsIn(u16, Arc<Members>),
+    /// The row of a lookup whose key is the value of a slot: a whole number, or null.
+    Find(u16, u16),
+    /// A column of the row of a lookup that a slot holds.
+    Join {
+        /// Index among the plan's lookups.
+        lookup: u16,
+        /// Slot of the row.
+        row: u16,
+        /// Index among the lookup's columns.
+        column: u16,
+    },
     /// A function of earlier slots; unused arguments name slot 0.
     Call(&'static Function, [u16; ARITY_MAX]),
 }
@@ -173,7 +185,7 @@ pub struct Program {
 impl Program {
     /// Runs every step; the frame is `event.values`.
     #[inline]
-    pub fn run(&self, event: &mut Event, ticks_per_second: i64) {
+    pub fn run(&self, event: &mut Event, context: &mut Context<'_>) {
         for step in &self.steps {
             let value = match step {
                 Step::Constant(value) => *value,
@@ -182,10 +194,14 @@ impl Program {
                     Value::Int(code) => Value::Text(event.store(&categories[code as usize])),
                     _ => Value::Null,
                 },
+                Step::Find(lookup, slot) => context.find(*lookup as usize, event.values[*slot as usize], event),
+                Step::Join { lookup, row, column } => {
+                    context.join(*lookup as usize, event.values[*row as usize], *column as usize, event)
+                }
                 Step::IsIn(slot, members) => members.test(event.values[*slot as usize], event),
                 Step::Call(function, slots) => {
                     let values = slots.map(|slot| event.values[slot as usize]);
-                    (function.compute)(&mut Arguments { values, event, ticks_per_second })
+                    (function.compute)(&mut Arguments { values, event, ticks_per_second: context.ticks_per_second })
                 }
             };
             event.values.push(value);

@@ -7,6 +7,7 @@ use super::limits;
 use crate::definition::{Expression, FieldKind, FloatLiteral, Literal};
 use crate::derive::{self, Function, Members, Program, Step, Type};
 use crate::event::Value;
+use crate::lookup::LookupPlan;
 use crate::schema::Schema;
 
 /// Index of a node of a scope.
@@ -35,6 +36,8 @@ pub(super) struct NodeInfo {
 enum Make {
     Category(Arc<[String]>),
     IsIn(Arc<Members>),
+    Find(usize),
+    Join(usize, usize),
     Call(&'static Function),
 }
 
@@ -47,6 +50,8 @@ impl Make {
         match self {
             Self::Category(categories) => Step::Category(packed[0], Arc::clone(categories)),
             Self::IsIn(members) => Step::IsIn(packed[0], Arc::clone(members)),
+            Self::Find(lookup) => Step::Find(*lookup as u16, packed[0]),
+            Self::Join(lookup, column) => Step::Join { lookup: *lookup as u16, row: packed[0], column: *column as u16 },
             Self::Call(function) => Step::Call(function, packed),
         }
     }
@@ -200,6 +205,36 @@ impl Scope {
         }
         let ty = Type { kind: FieldKind::Boolean, nullable: self.ty(node).nullable };
         self.add_step(identity, ty, Make::IsIn(members.into()), vec![node])
+    }
+
+    /// A column of the row that `key` finds in a lookup; columns of one row are looked for once.
+    pub fn lookup(&mut self, index: usize, plan: &LookupPlan, key: Node, column: &str) -> Result<Node, String> {
+        let names = plan.schema.fields.iter().map(|field| field.name.as_str());
+        let Some(column) = plan.schema.column(column) else {
+            let hint = super::compile::nearest(column, names);
+            return Err(format!("lookup `{}` has no column `{column}`{hint}", plan.name));
+        };
+        let key = self.textual(key)?;
+        let (found, wanted) = (self.ty(key), plan.key_kind());
+        if found.kind != wanted && !self.nodes[key].null {
+            return Err(format!(
+                "lookup `{}` is keyed by a {} and looked up by a {}; make them one type",
+                plan.name,
+                derive::kind_name(wanted),
+                found.name()
+            ));
+        }
+        let identity = format!("find {index} {key}");
+        let row = match self.made.get(&identity) {
+            Some(&row) => row,
+            None => self.add_step(identity, Type::nullable(FieldKind::Int64), Make::Find(index), vec![key])?,
+        };
+        let identity = format!("join {index} {row} {column}");
+        if let Some(&node) = self.made.get(&identity) {
+            return Ok(node);
+        }
+        let ty = Type::nullable(plan.schema.fields[column].kind);
+        self.add_step(identity, ty, Make::Join(index, column), vec![row])
     }
 
     /// A function of other nodes.
