@@ -33,6 +33,7 @@ mod n_unique;
 mod quantile;
 mod rate;
 pub mod registers;
+pub mod sketch;
 mod skew;
 mod slope;
 mod std;

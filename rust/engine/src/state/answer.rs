@@ -724,3 +724,31 @@ fn approx_quantile(cursor: &Cursor, q: f64) -> Option<f64> {
     }
     cursor.bucket((q * (total - 1) as f64).floor() as u64).map(sketch::representative)
 }
+
+/// An event of a key, as an explanation shows it.
+pub(crate) struct Seen<'a> {
+    /// Window of the read.
+    pub window: usize,
+    pub run: Run<'a>,
+    pub index: usize,
+    /// False for one that has left the window, or has not entered it.
+    pub inside: bool,
+}
+
+/// Looks at the events of every window of a read, and at some that have just left it.
+pub(super) fn look(question: &Question<'_>, log: Log<'_>, past: Option<&Past>, mut look: impl FnMut(Seen<'_>)) {
+    let mut ends = Vec::new();
+    insides(question, log, past, &mut ends);
+    for (window, inside) in ends.iter().enumerate() {
+        let from = inside.low.saturating_sub(LEFT_MAX).max(log.first());
+        for (range, is_inside) in [(from..inside.low, false), (inside.low..inside.high, true)] {
+            for position in range {
+                let (run, index) = log.at(position);
+                look(Seen { window, run, index, inside: is_inside });
+            }
+        }
+    }
+}
+
+/// How many events that have left a window are shown.
+const LEFT_MAX: u64 = 10;
