@@ -2,10 +2,12 @@
 //!
 //! An aggregation names the lane it is answered from; aggregations of one column and window that need the same lane share it.
 
+pub mod co_moments;
 mod count;
 pub mod exact;
 pub mod extreme;
 mod first;
+pub mod higher;
 mod lag;
 mod last;
 mod max;
@@ -17,6 +19,7 @@ mod std;
 mod sum;
 mod time_since_last;
 mod var;
+pub mod whole;
 pub mod wide;
 
 use crate::definition::FieldKind;
