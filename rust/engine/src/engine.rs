@@ -8,7 +8,7 @@ use crate::event::{Event, Value};
 use crate::key;
 use crate::late::{LateEvents, LateRecord};
 use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
-use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, ReadPlan, StreamPlan, TablePlan};
+use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
 use crate::state::answer::Question;

@@ -70,7 +70,8 @@ impl KeyIndex {
     /// Takes out a reference that is there.
     pub fn remove(&mut self, hash: u64, reference: u32) {
         let short = hash as u32;
-        let slot = self.shards[Self::shard(hash)].find_entry(spread(short), |&(h, other)| h == short && other == reference);
+        let slot =
+            self.shards[Self::shard(hash)].find_entry(spread(short), |&(h, other)| h == short && other == reference);
         slot.expect("a key that leaves is in the index").remove();
         self.len -= 1;
     }

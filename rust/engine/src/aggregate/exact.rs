@@ -10,7 +10,7 @@ use super::wide;
 const VALUE_BITS: i32 = 126;
 
 /// No value has set a scale yet.
-pub const UNSET: i32 = i32::MAX;
+pub const UNSET: i32 = i32::MAX / 2;
 
 /// Whole mantissa and exponent of its last bit; zero has exponent 971, the largest there is.
 #[inline]

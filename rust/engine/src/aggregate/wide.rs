@@ -150,7 +150,7 @@ impl WideMoments {
 }
 
 /// Adds (or takes away) a magnitude at a bit position to a number in two's complement.
-fn accumulate(words: &mut [u64], magnitude: &[u64], bit: usize, negative: bool) {
+pub(super) fn accumulate(words: &mut [u64], magnitude: &[u64], bit: usize, negative: bool) {
     let (first, shift) = (bit / 64, bit % 64);
     let mut carry = false;
     let mut above = 0;

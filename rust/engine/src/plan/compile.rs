@@ -235,7 +235,9 @@ impl Compiler {
 
         let half_life = half_life_ns / (1_000_000_000 / self.ticks_per_second);
         if half_life_ns > 0 && half_life == 0 {
-            return Err(format!("a half-life of {half_life_ns} ns is shorter than the streams' tick; give a longer one"));
+            return Err(format!(
+                "a half-life of {half_life_ns} ns is shorter than the streams' tick; give a longer one"
+            ));
         }
         let build = &mut self.tables[table];
         let scope = &self.streams[source].scope;

@@ -21,13 +21,13 @@ pub(super) struct TableBuild {
     pub key: Vec<Node>,
     pub readers: Vec<usize>,
     pub features: Vec<String>,
-    columns: Vec<Column>,
-    masks: Vec<(Vec<Node>, Option<Node>)>,
-    gaps: Vec<i64>,
-    lanes: Vec<LanePlan>,
+    pub columns: Vec<Column>,
+    pub masks: Vec<(Vec<Node>, Option<Node>)>,
+    pub gaps: Vec<i64>,
+    pub lanes: Vec<LanePlan>,
 }
 
-struct Column {
+pub(super) struct Column {
     node: Node,
     slot: usize,
     kind: FieldKind,
@@ -89,9 +89,7 @@ impl TableBuild {
     /// The lane that answers, made when it is not there; a sum shares that of a variance.
     pub fn lane(&mut self, wanted: LanePlan) -> usize {
         if let LanePlan::Moments { column, mask, squares } = wanted {
-            let same = |lane: &LanePlan| {
-                matches!(lane, LanePlan::Moments { column: c, mask: m, .. } if (*c, *m) == (column, mask))
-            };
+            let same = |lane: &LanePlan| matches!(lane, LanePlan::Moments { column: c, mask: m, .. } if (*c, *m) == (column, mask));
             if let Some(lane) = self.lanes.iter().position(same) {
                 if squares {
                     self.lanes[lane] = wanted;
@@ -116,7 +114,7 @@ pub(super) struct Record {
     shape: Shape,
     columns: Vec<LogColumn>,
     flags: Vec<FlagPlan>,
-    lanes: Vec<LanePlan>,
+    pub lanes: Vec<LanePlan>,
     masks: usize,
 }
 

@@ -184,20 +184,63 @@ pub(crate) enum FlagPlan {
 /// What can be asked of any range of a key's log.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum LanePlan {
-    Count { mask: Mask },
-    Moments { column: ColumnIndex, mask: Mask, squares: bool },
-    Higher { column: ColumnIndex, mask: Mask },
-    Pair { x: ColumnIndex, y: ColumnIndex, mask: Mask },
-    Slope { column: ColumnIndex, mask: Mask },
-    Extreme { column: ColumnIndex, mask: Mask, max: bool, beside: Option<ColumnIndex> },
+    Count {
+        mask: Mask,
+    },
+    Moments {
+        column: ColumnIndex,
+        mask: Mask,
+        squares: bool,
+    },
+    Higher {
+        column: ColumnIndex,
+        mask: Mask,
+    },
+    Pair {
+        x: ColumnIndex,
+        y: ColumnIndex,
+        mask: Mask,
+    },
+    Slope {
+        column: ColumnIndex,
+        mask: Mask,
+    },
+    Extreme {
+        column: ColumnIndex,
+        mask: Mask,
+        max: bool,
+        beside: Option<ColumnIndex>,
+    },
     /// `flag` is its own; `previous` is the half that says how far before lies the same value.
-    Distinct { column: ColumnIndex, mask: Mask, flag: usize, previous: Option<usize> },
-    Rank { column: ColumnIndex, mask: Mask },
-    Tally { column: ColumnIndex, mask: Mask, buckets: bool },
-    Registers { column: ColumnIndex, mask: Mask },
-    Decay { column: ColumnIndex, mask: Mask, half_life: i64 },
+    Distinct {
+        column: ColumnIndex,
+        mask: Mask,
+        flag: usize,
+        previous: Option<usize>,
+    },
+    Rank {
+        column: ColumnIndex,
+        mask: Mask,
+    },
+    Tally {
+        column: ColumnIndex,
+        mask: Mask,
+        buckets: bool,
+    },
+    Registers {
+        column: ColumnIndex,
+        mask: Mask,
+    },
+    Decay {
+        column: ColumnIndex,
+        mask: Mask,
+        half_life: i64,
+    },
     /// Single events; `None` for their times.
-    Entry { column: Option<ColumnIndex>, mask: Mask },
+    Entry {
+        column: Option<ColumnIndex>,
+        mask: Mask,
+    },
 }
 
 /// What a lane keeps of events that have left the log.

@@ -7,9 +7,7 @@ use super::cells::Cells;
 use super::cursor::Cursor;
 use super::entry;
 use super::interner::Interner;
-use super::lane::{
-    Counts, DecayOf, ExtremeOf, HigherOf, Moments, NAN_BUCKET, PairOf, RegistersOf, Scan, counted, kept,
-};
+use super::lane::{DecayOf, ExtremeOf, HigherOf, Moments, NAN_BUCKET, PairOf, RegistersOf, Scan, counted, kept};
 use super::log::Log;
 use super::past::{Part, Past};
 use super::run::Run;
@@ -145,7 +143,14 @@ fn visible(question: &Question<'_>, log: Log<'_>, past: Option<&Past>, end: u64)
 }
 
 /// Ends of one window of a row at `t`; `newest` is the position after its newest candidate in the log.
-fn window(question: &Question<'_>, plan: &WindowPlan, log: Log<'_>, past: Option<&Past>, newest: u64, t: i64) -> Inside {
+fn window(
+    question: &Question<'_>,
+    plan: &WindowPlan,
+    log: Log<'_>,
+    past: Option<&Past>,
+    newest: u64,
+    t: i64,
+) -> Inside {
     let first = log.first();
     let own = question.newcomer.filter(|_| plan.current);
     let mut inside = Inside { high: newest, current: own.is_some(), ..Inside::default() };
@@ -255,9 +260,9 @@ pub(super) fn answer(
             }
             LanePlan::Slope { column: c, mask } => {
                 let scan = PairOf { x: column(c), y: None, mask };
-                let per_second = question.ticks_per_second as f64;
+                let units = question.ticks_per_second as u32;
                 walk.answer(&scan, tree!(lane, Pair), part!(Pair), |sum, job| {
-                    cells.float_or_null(job.target, sum.slope().map(|slope| slope * per_second));
+                    cells.float_or_null(job.target, sum.slope(units));
                 });
             }
             LanePlan::Extreme { column: c, mask, max, beside } => {
@@ -660,7 +665,7 @@ fn tally(
         words.clear();
         let mut taken = None;
         // A tally that holds all of the window but for `words`, which are added for the length of the answer.
-        let cursor: &mut Cursor = match (events, window.past, past.as_deref_mut().filter(|_| inside.past)) {
+        let cursor: &mut Cursor = match (&mut *events, window.past, past.as_deref_mut().filter(|_| inside.past)) {
             (Events::Busy(busy), plan::Past::None, _) => {
                 let mut cursor = busy.take_cursor(jobs[0].cursor);
                 cursor.seek(question.plan, lane.lane, Log::Busy(busy), inside.low, inside.high, texts);
@@ -722,7 +727,7 @@ fn approx_quantile(cursor: &Cursor, q: f64) -> Option<f64> {
     if cursor.tally().count(NAN_BUCKET) > 0 {
         return Some(f64::NAN);
     }
-    cursor.bucket((q * (total - 1) as f64).floor() as u64).map(sketch::representative)
+    cursor.bucket(sketch::rank(q, total)).map(sketch::representative)
 }
 
 /// An event of a key, as an explanation shows it.

@@ -8,15 +8,14 @@ use std::collections::VecDeque;
 use super::cursor::Cursor;
 use super::distinct::LastSeen;
 use super::interner::Interner;
-use super::lane::{
-    Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, kept,
-};
+use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, kept};
 use super::rank::Ranks;
 use super::run::{RUN, Run, RunMut};
 use super::tree::Tree;
+use crate::aggregate::co_moments::CoMoments;
 use crate::aggregate::decay::DecaySum;
 use crate::aggregate::extreme::Best;
-use crate::aggregate::higher::{CoMoments, Higher};
+use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
 use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
@@ -185,8 +184,8 @@ impl Busy {
     fn begin_session(&mut self, plan: &TablePlan, position: u64) {
         for (flag, flag_plan) in plan.flags.iter().enumerate() {
             if let FlagPlan::Session { gap } = *flag_plan {
-                let begins = position == self.first
-                    || self.time(position).saturating_sub(self.time(position - 1)) > gap;
+                let begins =
+                    position == self.first || self.time(position).saturating_sub(self.time(position - 1)) > gap;
                 self.set_flag(flag, position, begins);
             }
         }
@@ -336,10 +335,9 @@ impl Busy {
         for number in from..self.end / RUN_BITS {
             self.close(plan, number, texts);
         }
-        let (run, index) = (self.run(from), place);
         let mut cursors = std::mem::take(&mut self.cursors);
         for (cursor, &lane) in cursors.iter_mut().zip(&plan.cursors) {
-            cursor.insert(at, Cursor::counts(plan, lane, run, index), texts);
+            cursor.insert(at, Cursor::counts(plan, lane, self.run(from), place), texts);
         }
         self.cursors = cursors;
     }
@@ -433,9 +431,7 @@ impl Busy {
                     {
                         seen.forget(plan.columns[column].identity(run, index));
                     }
-                    (Kept::Rank(ranks), &LanePlan::Rank { column, mask })
-                        if kept(run, mask, index, index + 1) != 0 =>
-                    {
+                    (Kept::Rank(ranks), &LanePlan::Rank { column, mask }) if kept(run, mask, index, index + 1) != 0 => {
                         ranks.remove(plan.columns[column].float(run, index), position);
                     }
                     _ => {}

@@ -39,7 +39,7 @@ impl Cursor {
     }
 
     /// The value of a record that counts.
-    pub fn counts(plan: &TablePlan, lane: usize, run: Run<'_>, index: usize) -> Option<(u64, &LogColumn)> {
+    pub fn counts<'p>(plan: &'p TablePlan, lane: usize, run: Run<'_>, index: usize) -> Option<(u64, &'p LogColumn)> {
         let LanePlan::Tally { column, mask, buckets } = plan.lanes[lane] else { return None };
         let is_kept = kept(run, mask, index, index + 1) != 0;
         is_kept.then(|| (counted(plan, column, buckets, run, index), &plan.columns[column]))
@@ -200,11 +200,14 @@ impl Cursor {
     pub fn bucket(&self, rank: u64) -> Option<i64> {
         let buckets = self.buckets.as_ref()?;
         let mut left = rank;
-        buckets.iter().find(|(_, count)| {
-            let here = left < **count;
-            left = left.saturating_sub(**count);
-            here
-        }).map(|(&bucket, _)| bucket)
+        buckets
+            .iter()
+            .find(|(_, count)| {
+                let here = left < **count;
+                left = left.saturating_sub(**count);
+                here
+            })
+            .map(|(&bucket, _)| bucket)
     }
 
     pub fn bytes(&self) -> usize {

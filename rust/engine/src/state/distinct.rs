@@ -19,7 +19,9 @@ impl LastSeen {
     pub fn put(&mut self, value: u64, position: u64) -> Option<u64> {
         let entry = self.last.entry(key::hash_word(value), |met| met.0 == value, |met| key::hash_word(met.0));
         match entry {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => Some(std::mem::replace(&mut entry.get_mut().1, position)),
+            hashbrown::hash_table::Entry::Occupied(mut entry) => {
+                Some(std::mem::replace(&mut entry.get_mut().1, position))
+            }
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 entry.insert((value, position));
                 None

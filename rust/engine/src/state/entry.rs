@@ -88,7 +88,8 @@ pub(super) fn answer(
         // The newest of all time are in the log even where others have been folded.
         let low = if job.part == usize::MAX { inside.reach.min(inside.high) } else { inside.low };
         let high = inside.high;
-        let own = own.filter(|_| inside.current).map(|run| (run.times()[0], column.map_or(0, |column| column.load(run, 0))));
+        let own =
+            own.filter(|_| inside.current).map(|run| (run.times()[0], column.map_or(0, |column| column.load(run, 0))));
         let first = || {
             let before = past_of(past, plan, job, inside).into_iter().find_map(|entries| entries.first);
             before.or_else(|| log.first_kept(mask, low, high).map(entry_at)).or(own)

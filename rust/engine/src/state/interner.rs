@@ -65,11 +65,6 @@ impl Interner {
         self.texts[id as usize].uses += 1;
     }
 
-    /// The same for equal texts, in every engine.
-    pub fn hash(&self, id: u32) -> u64 {
-        self.texts[id as usize].hash
-    }
-
     pub fn text(&self, id: u32) -> &str {
         &self.texts[id as usize].text
     }

@@ -2,12 +2,14 @@
 
 use super::run::{Run, bits};
 use super::tree::Summary;
+use crate::aggregate::co_moments::CoMoments;
 use crate::aggregate::decay::DecaySum;
 use crate::aggregate::extreme::{self, Best};
-use crate::aggregate::higher::{CoMoments, Higher};
+use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
 use crate::aggregate::sketch;
+use crate::aggregate::whole::Number;
 use crate::definition::FieldKind;
 use crate::key;
 use crate::plan::{LogColumn, Mask, Place, TablePlan};
@@ -62,6 +64,12 @@ impl LogColumn {
     #[inline]
     pub(super) fn float(&self, run: Run<'_>, index: usize) -> f64 {
         float(self.kind, self.load(run, index))
+    }
+
+    /// The value as the number it is: an Int64 beyond 2^53 too.
+    fn number(&self, run: Run<'_>, index: usize) -> Number {
+        let payload = self.load(run, index);
+        if self.kind == FieldKind::Float64 { f64::from_bits(payload).into() } else { (payload as i64).into() }
     }
 
     #[inline]
@@ -152,7 +160,7 @@ impl Scan for HigherOf<'_> {
     type Sum = Higher;
 
     fn scan(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut Higher) {
-        each(kept(run, self.mask, from, to), |index| sum.add(self.column.float(run, index)));
+        each(kept(run, self.mask, from, to), |index| sum.add(self.column.number(run, index)));
     }
 }
 
@@ -178,10 +186,11 @@ impl Scan for PairOf<'_> {
 
     fn scan(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut CoMoments) {
         each(kept(run, self.mask, from, to), |index| {
-            let x = self.x.float(run, index);
+            let value = self.x.number(run, index);
             match self.y {
-                Some(y) => sum.add(x, y.float(run, index)),
-                None => sum.add_at(x, run.times()[index]),
+                Some(y) => sum.add(value, y.number(run, index)),
+                // The time is what the value is plotted over.
+                None => sum.add(run.times()[index], value),
             }
         });
     }
@@ -232,7 +241,7 @@ impl Summary for Registers {
     }
 }
 
-/// Needs the texts: a number of a text is not the same in every engine.
+/// Needs the texts: the number of a text is not the same in every engine.
 pub(super) struct RegistersOf<'a> {
     pub column: &'a LogColumn,
     pub mask: Mask,
@@ -246,9 +255,9 @@ impl Scan for RegistersOf<'_> {
         each(kept(run, self.mask, from, to), |index| {
             let identity = self.column.identity(run, index);
             sum.add(if self.column.kind == FieldKind::String {
-                self.texts.hash(identity as u32)
+                sketch::hash_text(self.texts.text(identity as u32))
             } else {
-                key::hash_word(identity)
+                sketch::hash_word(identity)
             });
         });
     }

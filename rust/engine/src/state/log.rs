@@ -67,8 +67,14 @@ impl<'a> Log<'a> {
 
     /// Adds what a lane makes of a range.
     #[inline]
-    pub fn fold<S: Scan>(self, lane: &S, tree: impl FnOnce(&'a Busy) -> &'a Tree<S::Sum>, low: u64, high: u64, sum: &mut S::Sum)
-    where
+    pub fn fold<S: Scan>(
+        self,
+        lane: &S,
+        tree: impl FnOnce(&'a Busy) -> &'a Tree<S::Sum>,
+        low: u64,
+        high: u64,
+        sum: &mut S::Sum,
+    ) where
         S::Sum: 'a,
     {
         match self {
@@ -101,7 +107,9 @@ impl<'a> Log<'a> {
     pub fn nth_back(self, mask: Mask, low: u64, high: u64, n: u64) -> Option<u64> {
         let Some(flag) = mask else { return high.checked_sub(n).filter(|&position| position >= low) };
         match self {
-            Self::Run(run) => nth_set_back(kept(run, mask, low as usize, high.max(low) as usize), n).map(|index| index as u64),
+            Self::Run(run) => {
+                nth_set_back(kept(run, mask, low as usize, high.max(low) as usize), n).map(|index| index as u64)
+            }
             Self::Busy(busy) => {
                 let tree = busy.flag(flag);
                 let (mut end, mut left) = (high, n);
@@ -124,7 +132,10 @@ impl<'a> Log<'a> {
                         for child in (first..last).rev() {
                             let count = tree.node(level - 1, child).0;
                             if count >= left {
-                                let (from, to) = (start_of(Part::Node { level: level - 1, number: child }), super::tree::end_of(Part::Node { level: level - 1, number: child }));
+                                let (from, to) = (
+                                    start_of(Part::Node { level: level - 1, number: child }),
+                                    super::tree::end_of(Part::Node { level: level - 1, number: child }),
+                                );
                                 return self.nth_back(mask, from, to, left);
                             }
                             left -= count;

@@ -9,9 +9,10 @@ use super::entry::Entries;
 use super::interner::Interner;
 use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, counted, kept};
 use super::run::Run;
+use crate::aggregate::co_moments::CoMoments;
 use crate::aggregate::decay::DecaySum;
 use crate::aggregate::extreme::Best;
-use crate::aggregate::higher::{CoMoments, Higher};
+use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
 use crate::aggregate::tally::Tally;
@@ -56,7 +57,8 @@ impl Slices {
         let mut distinct = whole.tally().distinct() as u64;
         // A value that only slices before the window have does not count.
         for (at, tally) in gone.iter().enumerate() {
-            for (value, _) in tally.iter().filter(|(value, _)| gone[..at].iter().all(|other| other.count(*value) == 0)) {
+            for (value, _) in tally.iter().filter(|(value, _)| gone[..at].iter().all(|other| other.count(*value) == 0))
+            {
                 let counts: u64 = gone.iter().map(|tally| tally.count(value)).sum();
                 distinct -= u64::from(counts == whole.tally().count(value));
             }
@@ -122,7 +124,14 @@ impl Past {
     }
 
     /// Takes in the next event of the log; what a key had before it was idle for longer than `idle_after` is gone.
-    pub fn fold(&mut self, plan: &TablePlan, run: Run<'_>, index: usize, idle_after: Option<i64>, texts: &mut Interner) {
+    pub fn fold(
+        &mut self,
+        plan: &TablePlan,
+        run: Run<'_>,
+        index: usize,
+        idle_after: Option<i64>,
+        texts: &mut Interner,
+    ) {
         let time = run.times()[index];
         let idle = self.newest.zip(idle_after).is_some_and(|(newest, idle)| time.saturating_sub(newest) > idle);
         if idle {

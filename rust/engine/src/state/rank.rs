@@ -141,9 +141,7 @@ impl Ranks {
     }
 
     pub fn bytes(&self) -> usize {
-        let block = |block: &Block| {
-            size_of::<Block>() + block.values.capacity() * 16 + block.positions.capacity() * 8
-        };
+        let block = |block: &Block| size_of::<Block>() + block.values.capacity() * 16 + block.positions.capacity() * 8;
         let group = |group: &Group| {
             size_of::<Group>() + group.positions.capacity() * 8 + group.blocks.iter().map(block).sum::<usize>()
         };
@@ -197,7 +195,9 @@ mod tests {
             }
             if position % 1_003 == 0 && position > 0 {
                 let first = position.saturating_sub(8_999);
-                for (low, high) in [(first, position + 1), (first + (position - first) / 2, position), (position - 1, position + 1)] {
+                for (low, high) in
+                    [(first, position + 1), (first + (position - first) / 2, position), (position - 1, position + 1)]
+                {
                     let mut sorted: Vec<f64> =
                         all[low as usize..high as usize].iter().copied().filter(|x| !x.is_nan()).collect();
                     sorted.sort_by(f64::total_cmp);

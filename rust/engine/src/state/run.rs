@@ -198,18 +198,14 @@ mod tests {
                 let time = (step * 7 % 11) as u64;
                 let at = step / 2;
                 let record = one(time);
-                RunMut { words: &mut words, shape: SHAPE, room }.insert(
-                    step,
-                    at,
-                    Run::new(&record, SHAPE, 1, 1),
-                    0,
-                );
+                RunMut { words: &mut words, shape: SHAPE, room }.insert(step, at, Run::new(&record, SHAPE, 1, 1), 0);
                 times.insert(at, time);
                 check(&words, room, &times);
             }
             let mut wider = vec![0; SHAPE.words_of(room + 5)];
             if room + 5 <= RUN {
-                RunMut { words: &mut wider, shape: SHAPE, room: room + 5 }.copy_from(Run::new(&words, SHAPE, room, room));
+                RunMut { words: &mut wider, shape: SHAPE, room: room + 5 }
+                    .copy_from(Run::new(&words, SHAPE, room, room));
                 check(&wider, room + 5, &times);
             }
             RunMut { words: &mut words, shape: SHAPE, room }.drop_front(room, 2);

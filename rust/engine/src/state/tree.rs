@@ -97,9 +97,9 @@ impl<S: Summary> Tree<S> {
     }
 
     fn has(&self, level: usize, number: u64) -> bool {
-        self.levels.get(level).is_some_and(|nodes| {
-            number.checked_sub(nodes.base).is_some_and(|index| index < nodes.nodes.len() as u64)
-        })
+        self.levels
+            .get(level)
+            .is_some_and(|nodes| number.checked_sub(nodes.base).is_some_and(|index| index < nodes.nodes.len() as u64))
     }
 
     pub fn node(&self, level: usize, number: u64) -> &S {
