@@ -38,6 +38,12 @@ fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
             writeln!(out, "  -> {}: {}", output.name, kind_name(output.kind))?;
         }
     }
+    for lookup in &plan.lookups {
+        let fields = &lookup.schema.fields;
+        let columns: Vec<String> =
+            fields.iter().map(|field| format!("{}: {}", field.name, kind_name(field.kind))).collect();
+        writeln!(out, "lookup {}: by `{}`; {}", lookup.name, fields[lookup.key].name, columns.join(", "))?;
+    }
     for (index, table) in plan.tables.iter().enumerate() {
         write_table(plan, index, table, out)?;
     }
