@@ -122,6 +122,10 @@ pub struct TablePlan {
     /// What is kept of events that have left the log: for all time, and in slices.
     pub(crate) all: Vec<PartPlan>,
     pub(crate) hops: Vec<HopPlan>,
+    /// How many windows are followed, by lane.
+    pub(crate) follows: Vec<usize>,
+    /// How many windows have a place to remember where they began.
+    pub(crate) heads: usize,
     /// Tallies that follow windows of busy keys, by their lanes.
     pub(crate) cursors: Vec<usize>,
     /// How far back a window that is bounded by time reaches; 0 when there is none.
@@ -291,6 +295,8 @@ pub(crate) struct WindowPlan {
     pub ties: bool,
     /// The flag of a session's begin, or of the condition since which.
     pub flag: Option<usize>,
+    /// Index among the table's heads.
+    pub head: usize,
     pub past: Past,
 }
 
@@ -321,6 +327,8 @@ pub(crate) struct Job {
     pub part: usize,
     /// Index among the table's cursors, where the lane is a tally.
     pub cursor: usize,
+    /// Index among the windows that are followed in the lane.
+    pub follow: usize,
 }
 
 /// Index of a column of the table, or of a flag of it.

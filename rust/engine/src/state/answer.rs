@@ -2,12 +2,15 @@
 //!
 //! Windows that end alike stand next to each other, shorter ones first: one walk backwards serves them, each adds to the ones before.
 
-use super::busy::{Busy, Kept};
+use super::busy::{Busy, Follows, Kept};
 use super::cells::Cells;
 use super::cursor::Cursor;
 use super::entry;
 use super::interner::Interner;
-use super::lane::{DecayOf, ExtremeOf, HigherOf, Moments, NAN_BUCKET, PairOf, RegistersOf, Scan, counted, kept};
+use super::lane::{
+    Count, Counts, DecayOf, ExtremeOf, Followed, HigherOf, Moments, NAN_BUCKET, PairOf, RegistersOf, Scan, counted,
+    kept,
+};
 use super::log::Log;
 use super::past::{Part, Past};
 use super::run::Run;
@@ -23,6 +26,16 @@ macro_rules! tree {
         |busy| match busy.lane($lane.lane) {
             Kept::$kind(tree) => tree,
             _ => unreachable!("what is kept is of the kind of its lane"),
+        }
+    };
+}
+
+/// What follows the windows of a lane.
+macro_rules! follow {
+    ($follows:expr, $kind:ident) => {
+        match &mut $follows {
+            Follows::$kind(windows) => Some(&mut **windows),
+            _ => None,
         }
     };
 }
@@ -46,6 +59,8 @@ pub(crate) struct Question<'a> {
     pub t: i64,
     /// The row's own event as a run of one, when its stream writes this table.
     pub newcomer: Option<Run<'a>>,
+    /// Whether it is stored once its row is made, so that what is followed may move on.
+    pub stores: bool,
     /// The watermark, where the row is before it: what a row there would not see any more is no longer known.
     pub mark: Option<i64>,
     pub idle_after: Option<i64>,
@@ -161,7 +176,7 @@ fn window(
                 inside.current = false;
             }
             inside.low = match (plan.past, past) {
-                (plan::Past::None, _) => log.upper_bound(after),
+                (plan::Past::None, _) => log.upper_bound_near(plan.head, after),
                 (plan::Past::All, past) => past.map_or(first, |past| past.folded),
                 (plan::Past::Hop(_), past) => log.upper_bound(after).max(past.map_or(first, |past| past.folded)),
             };
@@ -203,8 +218,16 @@ pub(super) fn needed_from(plan: &TablePlan, log: Log<'_>, past: Option<&Past>, m
     }
     if plan.moving {
         for read in &plan.reads {
-            let question =
-                Question { plan, read, t: mark, newcomer: None, mark: None, idle_after: None, ticks_per_second: 1 };
+            let question = Question {
+                plan,
+                read,
+                t: mark,
+                newcomer: None,
+                stores: false,
+                mark: None,
+                idle_after: None,
+                ticks_per_second: 1,
+            };
             for window_plan in read.windows.iter().filter(|plan| plan.past == plan::Past::None) {
                 let newest = if window_plan.ties { log.upper_bound(mark) } else { seen };
                 from = from.min(window(&question, window_plan, log, past, newest, mark).low);
@@ -230,30 +253,51 @@ pub(super) fn answer(
             tally(question, lane, &mut events, past.as_deref_mut(), texts, scratch, cells);
             continue;
         }
+        let mut follows = match &mut events {
+            Events::Busy(busy) if question.stores => busy.take_follows(lane.lane),
+            _ => Follows::Nothing,
+        };
         let log = events.log();
         let column = |index: usize| &question.plan.columns[index];
         let walk = Walk { question, lane, log, past: past.as_deref(), insides: &scratch.insides };
         match *plan {
-            LanePlan::Count { mask } => counts(&walk, mask, cells),
+            LanePlan::Count { mask: None } => positions(&walk, cells),
+            LanePlan::Count { mask: mask @ Some(flag) } => {
+                walk.answer(
+                    &Counts { mask },
+                    |busy| busy.flag(flag),
+                    part!(Count),
+                    follow!(follows, Counts),
+                    |count, job| {
+                        count_of(count.0, job, cells);
+                    },
+                );
+            }
             LanePlan::Moments { column: c, mask, squares } => {
                 let scan = Moments { column: column(c), mask, squares };
-                walk.answer(&scan, tree!(lane, Moments), part!(Moments), |sum, job| match job.what {
-                    What::Sum => cells.float(job.target, sum.sum()),
-                    What::Mean => cells.float_or_null(job.target, sum.mean()),
-                    What::Var => cells.float_or_null(job.target, sum.variance()),
-                    _ => cells.float_or_null(job.target, sum.variance().map(f64::sqrt)),
-                });
+                walk.answer(
+                    &scan,
+                    tree!(lane, Moments),
+                    part!(Moments),
+                    follow!(follows, Moments),
+                    |sum, job| match job.what {
+                        What::Sum => cells.float(job.target, sum.sum()),
+                        What::Mean => cells.float_or_null(job.target, sum.mean()),
+                        What::Var => cells.float_or_null(job.target, sum.variance()),
+                        _ => cells.float_or_null(job.target, sum.variance().map(f64::sqrt)),
+                    },
+                );
             }
             LanePlan::Higher { column: c, mask } => {
                 let scan = HigherOf { column: column(c), mask };
-                walk.answer(&scan, tree!(lane, Higher), part!(Higher), |sum, job| {
+                walk.answer(&scan, tree!(lane, Higher), part!(Higher), follow!(follows, Higher), |sum, job| {
                     let value = if job.what == What::Skew { sum.skew() } else { sum.kurtosis() };
                     cells.float_or_null(job.target, value);
                 });
             }
             LanePlan::Pair { x, y, mask } => {
                 let scan = PairOf { x: column(x), y: Some(column(y)), mask };
-                walk.answer(&scan, tree!(lane, Pair), part!(Pair), |sum, job| {
+                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, Pair), |sum, job| {
                     let value = if job.what == What::Cov { sum.cov() } else { sum.corr() };
                     cells.float_or_null(job.target, value);
                 });
@@ -261,13 +305,13 @@ pub(super) fn answer(
             LanePlan::Slope { column: c, mask } => {
                 let scan = PairOf { x: column(c), y: None, mask };
                 let units = question.ticks_per_second as u32;
-                walk.answer(&scan, tree!(lane, Pair), part!(Pair), |sum, job| {
+                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, Pair), |sum, job| {
                     cells.float_or_null(job.target, sum.slope(units));
                 });
             }
             LanePlan::Extreme { column: c, mask, max, beside } => {
                 let scan = ExtremeOf { column: column(c), mask, max, beside: beside.map(column) };
-                walk.answer(&scan, tree!(lane, Extreme), part!(Extreme), |best, job| {
+                walk.answer(&scan, tree!(lane, Extreme), part!(Extreme), follow!(follows, Extreme), |best, job| {
                     let kind = column(beside.unwrap_or(c)).kind;
                     let float = kind == FieldKind::Float64;
                     let payload = match beside {
@@ -279,13 +323,13 @@ pub(super) fn answer(
             }
             LanePlan::Registers { column: c, mask } => {
                 let scan = RegistersOf { column: column(c), mask, texts };
-                walk.answer(&scan, tree!(lane, Registers), part!(Registers), |sum, job| {
+                walk.answer(&scan, tree!(lane, Registers), part!(Registers), None, |sum, job| {
                     cells.count(job.target, sum.estimate());
                 });
             }
             LanePlan::Decay { column: c, mask, half_life } => {
                 let scan = DecayOf { column: column(c), mask, half_life };
-                walk.answer(&scan, tree!(lane, Decay), part!(Decay), |sum, job| match job.what {
+                walk.answer(&scan, tree!(lane, Decay), part!(Decay), None, |sum, job| match job.what {
                     What::EwmSum => cells.float(job.target, sum.sum(question.t, half_life)),
                     _ => cells.float_or_null(job.target, sum.mean()),
                 });
@@ -299,9 +343,15 @@ pub(super) fn answer(
             LanePlan::Distinct { column: c, mask, flag, previous } => {
                 let distinct = Distinct { lane: lane.lane, column: column(c), mask, flag, previous };
                 let Scratch { insides, words, .. } = &mut *scratch;
-                distinct.answer(question, lane, log, past.as_deref(), insides, words, cells);
+                let follows = follow!(follows, Counts);
+                distinct.answer(question, lane, log, past.as_deref(), insides, follows, words, cells);
             }
             LanePlan::Tally { .. } => {}
+        }
+        if let Events::Busy(busy) = &mut events
+            && question.stores
+        {
+            busy.put_follows(lane.lane, follows);
         }
     }
 }
@@ -323,6 +373,7 @@ impl<'a> Walk<'a> {
         scan: &S,
         tree: impl Fn(&'a Busy) -> &'a Tree<S::Sum>,
         part: impl Fn(&'a Part) -> &'a S::Sum,
+        mut follows: Option<&mut [Followed<S::Sum>]>,
         mut give: impl FnMut(&S::Sum, &Job),
     ) where
         S::Sum: 'a,
@@ -332,6 +383,35 @@ impl<'a> Walk<'a> {
         let (mut at, mut high) = (0, 0);
         for jobs in self.lane.jobs.chunk_by(|a, b| a.window == b.window) {
             let inside = self.insides[jobs[0].window];
+            let own = self.question.newcomer.filter(|_| inside.current);
+            let followed = follows.as_deref_mut().filter(|_| !inside.past);
+            if let Some(followed) = followed.map(|follows| &mut follows[jobs[0].follow]) {
+                if !self.step(scan, followed, &inside) {
+                    if inside.high == high && inside.low <= at {
+                        self.log.fold(scan, &tree, inside.low, at, &mut sum);
+                    } else {
+                        sum = S::Sum::default();
+                        self.log.fold(scan, &tree, inside.low, inside.high, &mut sum);
+                    }
+                    (at, high) = (inside.low, inside.high);
+                    *followed = Followed { low: inside.low, high: inside.high, sum: sum.clone() };
+                }
+                match own {
+                    // The event will be stored there: it has been taken in already when its window is looked at next.
+                    Some(own) if inside.high == self.log.end() => {
+                        scan.scan(own, 0, 1, self.log.end(), &mut followed.sum);
+                        followed.high += 1;
+                        jobs.iter().for_each(|job| give(&followed.sum, job));
+                    }
+                    Some(own) => {
+                        let mut whole = followed.sum.clone();
+                        scan.scan(own, 0, 1, self.log.end(), &mut whole);
+                        jobs.iter().for_each(|job| give(&whole, job));
+                    }
+                    None => jobs.iter().for_each(|job| give(&followed.sum, job)),
+                }
+                continue;
+            }
             if inside.high == high && inside.low <= at {
                 self.log.fold(scan, &tree, inside.low, at, &mut sum);
             } else {
@@ -340,7 +420,6 @@ impl<'a> Walk<'a> {
                 high = inside.high;
             }
             at = inside.low;
-            let own = self.question.newcomer.filter(|_| inside.current);
             if own.is_none() && !inside.past {
                 jobs.iter().for_each(|job| give(&sum, job));
                 continue;
@@ -356,7 +435,35 @@ impl<'a> Walk<'a> {
             jobs.iter().for_each(|job| give(&whole, job));
         }
     }
+
+    /// Moves a sum on to where its window is now; false where it has to be made anew.
+    #[inline]
+    fn step<S: Scan>(&self, scan: &S, followed: &mut Followed<S::Sum>, inside: &Inside) -> bool {
+        let forward = self.log.first() <= followed.low
+            && followed.low <= inside.low
+            && inside.low <= followed.high
+            && followed.high <= inside.high
+            && inside.low - followed.low + inside.high - followed.high <= STEPS_MAX;
+        if !forward {
+            return false;
+        }
+        let mut gone = true;
+        self.log.stretches(followed.low, inside.low, |run, from, to, position| {
+            gone = gone && scan.leave(run, from, to, position, &mut followed.sum);
+        });
+        if !gone {
+            return false;
+        }
+        self.log.stretches(followed.high, inside.high, |run, from, to, position| {
+            scan.scan(run, from, to, position, &mut followed.sum);
+        });
+        (followed.low, followed.high) = (inside.low, inside.high);
+        true
+    }
 }
+
+/// Steps that a sum is moved on by; further away it is made anew.
+const STEPS_MAX: u64 = 32;
 
 /// The parts of the past that a window sees.
 fn each_part<'a>(
@@ -376,30 +483,27 @@ fn each_part<'a>(
     }
 }
 
-/// Counts are differences of positions, or bits.
-fn counts(walk: &Walk<'_>, mask: Option<usize>, cells: &mut Cells) {
-    let own = walk.question.newcomer.is_some_and(|run| kept(run, mask, 0, 1) != 0);
-    let (mut count, mut at, mut high) = (0, 0, 0);
+/// Counts of all events are differences of positions.
+fn positions(walk: &Walk<'_>, cells: &mut Cells) {
+    let own = walk.question.newcomer.is_some();
     for jobs in walk.lane.jobs.chunk_by(|a, b| a.window == b.window) {
         let inside = walk.insides[jobs[0].window];
-        let (from, to) = (inside.low, if inside.high == high && inside.low <= at { at } else { inside.high });
-        let more = mask.map_or(to - from, |flag| walk.log.count(flag, from, to));
-        count = if to == inside.high { more } else { count + more };
-        (at, high) = (inside.low, inside.high);
-        let mut whole = count + u64::from(own && inside.current);
+        let mut count = inside.high - inside.low + u64::from(own && inside.current);
         if inside.past {
             let plan = &walk.question.read.windows[jobs[0].window];
             each_part(walk.past, plan, jobs[0].part, &inside, |part| match part {
-                Part::Count(more) => whole += more.0,
+                Part::Count(more) => count += more.0,
                 _ => unreachable!("a part is of the kind of its lane"),
             });
         }
-        for job in jobs {
-            match job.what {
-                What::Rate(seconds) => cells.float(job.target, whole as f64 / seconds),
-                _ => cells.count(job.target, whole),
-            }
-        }
+        jobs.iter().for_each(|job| count_of(count, job, cells));
+    }
+}
+
+fn count_of(count: u64, job: &Job, cells: &mut Cells) {
+    match job.what {
+        What::Rate(seconds) => cells.float(job.target, count as f64 / seconds),
+        _ => cells.count(job.target, count),
     }
 }
 
@@ -421,20 +525,35 @@ impl Distinct<'_> {
         log: Log<'_>,
         past: Option<&Past>,
         insides: &[Inside],
+        mut follows: Option<&mut [Followed<Count>]>,
         words: &mut Vec<u64>,
         cells: &mut Cells,
     ) {
         let own = question.newcomer.filter(|run| kept(*run, self.mask, 0, 1) != 0);
         let own = own.map(|run| self.column.identity(run, 0));
+        // Where its value was seen last; windows then only compare.
+        let seen = match log {
+            Log::Busy(busy) => own.and_then(|value| busy.last_seen(self.lane, value)),
+            Log::Run(_) => None,
+        };
         for jobs in lane.jobs.chunk_by(|a, b| a.window == b.window) {
             let inside = insides[jobs[0].window];
             let plan = &question.read.windows[jobs[0].window];
             let needs_count = jobs.iter().any(|job| job.what == What::Distinct);
-            let (distinct, met) = if inside.past || plan.past != plan::Past::None {
+            let (distinct, met) = if plan.past != plan::Past::None {
                 self.with_past(log, past, plan, jobs[0].part, &inside, own, words)
             } else {
-                let distinct = if needs_count { self.count(log, inside.low, inside.high) } else { 0 };
-                (distinct, own.is_some_and(|value| self.seen(log, value, inside.low, inside.high)))
+                let met = own.is_some_and(|value| self.seen(log, value, seen, inside.low, inside.high));
+                let distinct = match follows.as_deref_mut() {
+                    _ if !needs_count => 0,
+                    Some(follows) => {
+                        let enters = inside.current && question.newcomer.is_some();
+                        let fresh = enters && own.is_some() && !met;
+                        self.follow(&mut follows[jobs[0].follow], log, &inside, enters, fresh)
+                    }
+                    None => self.count(log, inside.low, inside.high),
+                };
+                (distinct, met)
             };
             for job in jobs {
                 match (job.what, own) {
@@ -447,6 +566,33 @@ impl Distinct<'_> {
                 }
             }
         }
+    }
+
+    /// The count of a window that ends with the newest event, moved on from where it was last.
+    fn follow(&self, followed: &mut Followed<Count>, log: Log<'_>, inside: &Inside, enters: bool, fresh: bool) -> u64 {
+        let end = log.end();
+        let forward = inside.high == end
+            && followed.high == end
+            && followed.low <= inside.low
+            && log.first() <= followed.low
+            && inside.low - followed.low <= STEPS_MAX;
+        let distinct = if forward {
+            // What leaves takes its value along where it is the newest of it.
+            let mut gone = 0;
+            log.stretches(followed.low, inside.low, |run, from, to, _| {
+                gone += u64::from(kept(run, Some(self.flag), from, to).count_ones());
+            });
+            followed.sum.0 - gone
+        } else {
+            self.count(log, inside.low, inside.high)
+        };
+        let enters = enters && inside.high == end;
+        *followed = Followed {
+            low: inside.low,
+            high: inside.high + u64::from(enters),
+            sum: Count(distinct + u64::from(enters && fresh)),
+        };
+        distinct
     }
 
     /// Distinct values of a stretch of the log.
@@ -494,34 +640,30 @@ impl Distinct<'_> {
         count
     }
 
-    /// Whether a value is in a stretch of the log.
-    fn seen(&self, log: Log<'_>, value: u64, low: u64, high: u64) -> bool {
-        match log {
-            Log::Run(run) => {
-                if low >= high {
-                    return false;
-                }
+    /// Whether a value is in a stretch of the log; `last` is where a busy key saw it last.
+    fn seen(&self, log: Log<'_>, value: u64, last: Option<u64>, low: u64, high: u64) -> bool {
+        match (log, last) {
+            (Log::Run(_), _) if low >= high => false,
+            (Log::Run(run), _) => {
                 let mut met = false;
                 let set = kept(run, self.mask, low as usize, high as usize);
                 super::lane::each(set, |index| met |= self.column.identity(run, index) == value);
                 met
             }
-            Log::Busy(busy) => self.seen_in(busy, log, value, low, high),
-        }
-    }
-
-    fn seen_in(&self, busy: &Busy, log: Log<'_>, value: u64, low: u64, high: u64) -> bool {
-        let Some(mut position) = busy.last_seen(self.lane, value) else { return false };
-        // Events after the stretch lead back to those in it.
-        while position >= high {
-            let (run, index) = log.at(position);
-            let back = self.previous.map_or(0, |half| u64::from(run.half(half)[index]));
-            if back == 0 {
-                return false;
+            (Log::Busy(_), None) => false,
+            (Log::Busy(_), Some(mut position)) => {
+                // Events after the stretch lead back to those in it.
+                while position >= high {
+                    let (run, index) = log.at(position);
+                    let back = self.previous.map_or(0, |half| u64::from(run.half(half)[index]));
+                    if back == 0 {
+                        return false;
+                    }
+                    position -= back;
+                }
+                position >= low
             }
-            position -= back;
         }
-        position >= low
     }
 
     /// The same where part of the window has left the log: values counted before, and those of the log that are not among them.

@@ -3,12 +3,13 @@
 //! A summary is made when its run is full; an event that comes late moves those after it by one place and has the summaries of their
 //! runs made again. Nothing here grows with what is inside a window: answers are made of summaries, and events leave a few at a time.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use super::cursor::Cursor;
 use super::distinct::LastSeen;
 use super::interner::Interner;
-use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, kept};
+use super::lane::{Count, Counts, DecayOf, ExtremeOf, Followed, HigherOf, Moments, PairOf, RegistersOf, Scan, kept};
 use super::rank::Ranks;
 use super::run::{RUN, Run, RunMut};
 use super::tree::Tree;
@@ -21,6 +22,8 @@ use crate::aggregate::registers::Registers;
 use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
 
 const RUN_BITS: u64 = RUN as u64;
+/// So many events are stepped over one by one.
+const STEPS: u64 = 8;
 /// Runs kept for later.
 const SPARE_MAX: usize = 2;
 
@@ -39,6 +42,67 @@ pub(super) enum Kept {
     Rank(Box<Ranks>),
 }
 
+/// Sums of windows that move on with them.
+#[derive(Debug, Default)]
+pub(super) enum Follows {
+    #[default]
+    Nothing,
+    Counts(Box<[Followed<Count>]>),
+    Moments(Box<[Followed<MomentSum>]>),
+    Higher(Box<[Followed<Higher>]>),
+    Pair(Box<[Followed<CoMoments>]>),
+    Extreme(Box<[Followed<Best>]>),
+}
+
+impl Follows {
+    fn new(lane: &LanePlan, windows: usize) -> Self {
+        fn none<S: Clone + Default>(windows: usize) -> Box<[Followed<S>]> {
+            vec![Followed::default(); windows].into_boxed_slice()
+        }
+        match lane {
+            _ if windows == 0 => Self::Nothing,
+            LanePlan::Count { mask: Some(_) } | LanePlan::Distinct { .. } => Self::Counts(none(windows)),
+            LanePlan::Moments { .. } => Self::Moments(none(windows)),
+            LanePlan::Higher { .. } => Self::Higher(none(windows)),
+            LanePlan::Pair { .. } | LanePlan::Slope { .. } => Self::Pair(none(windows)),
+            LanePlan::Extreme { .. } => Self::Extreme(none(windows)),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Positions have moved: what has been followed is made anew.
+    fn forget(&mut self) {
+        fn forget<S>(windows: &mut [Followed<S>]) {
+            windows.iter_mut().for_each(|window| window.low = u64::MAX);
+        }
+        match self {
+            Self::Nothing => {}
+            Self::Counts(windows) => forget(windows),
+            Self::Moments(windows) => forget(windows),
+            Self::Higher(windows) => forget(windows),
+            Self::Pair(windows) => forget(windows),
+            Self::Extreme(windows) => forget(windows),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Counts(windows) => size_of_val(&**windows),
+            Self::Moments(windows) => {
+                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
+            }
+            Self::Higher(windows) => {
+                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
+            }
+            Self::Pair(windows) => {
+                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
+            }
+            Self::Extreme(windows) => size_of_val(&**windows),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Busy {
     shape: Shape,
@@ -53,6 +117,10 @@ pub(crate) struct Busy {
     flags: Box<[Tree<Count>]>,
     lanes: Box<[Kept]>,
     cursors: Box<[Cursor]>,
+    /// By lane.
+    follows: Box<[Follows]>,
+    /// Where windows began last: where to begin to look.
+    heads: Box<[Cell<u64>]>,
 }
 
 impl Busy {
@@ -80,6 +148,8 @@ impl Busy {
             flags: plan.flags.iter().map(|_| Tree::default()).collect(),
             lanes: plan.lanes.iter().map(kept).collect(),
             cursors: plan.cursors.iter().map(|&lane| Cursor::new(&plan.lanes[lane])).collect(),
+            follows: plan.lanes.iter().zip(&plan.follows).map(|(lane, &windows)| Follows::new(lane, windows)).collect(),
+            heads: vec![Cell::new(0); plan.heads].into_boxed_slice(),
         };
         for index in 0..from.len() {
             busy.push(plan, from, index, texts);
@@ -123,6 +193,30 @@ impl Busy {
     /// Position of the newest event with a value, in a lane of distinct counts.
     pub fn last_seen(&self, lane: usize, value: u64) -> Option<u64> {
         if let Kept::Distinct(seen) = &self.lanes[lane] { seen.get(value) } else { None }
+    }
+
+    pub fn take_follows(&mut self, lane: usize) -> Follows {
+        std::mem::take(&mut self.follows[lane])
+    }
+
+    pub fn put_follows(&mut self, lane: usize, back: Follows) {
+        self.follows[lane] = back;
+    }
+
+    /// `upper_bound`, looked for where it was last.
+    #[inline]
+    pub fn upper_bound_near(&self, head: usize, t: i64) -> u64 {
+        let mut position = self.heads[head].get();
+        let known = position > self.first && position <= self.end && self.time(position - 1) <= t;
+        let last = position + STEPS;
+        while known && position < last && position < self.end && self.time(position) <= t {
+            position += 1;
+        }
+        if !known || position == last {
+            position = self.upper_bound(t);
+        }
+        self.heads[head].set(position);
+        position
     }
 
     pub fn take_cursor(&mut self, cursor: usize) -> Cursor {
@@ -298,6 +392,7 @@ impl Busy {
 
     fn insert_late(&mut self, plan: &TablePlan, at: u64, record: Run<'_>, texts: &Interner) {
         self.open(at);
+        self.follows.iter_mut().for_each(Follows::forget);
         for lane in 0..plan.lanes.len() {
             self.make_way(plan, lane, at);
         }
@@ -479,6 +574,8 @@ impl Busy {
             + self.flags.iter().map(|tree| size_of::<Tree<Count>>() + tree.bytes()).sum::<usize>()
             + self.lanes.len() * size_of::<Kept>()
             + lanes.sum::<usize>()
+            + self.follows.iter().map(|follows| size_of::<Follows>() + follows.bytes()).sum::<usize>()
+            + self.heads.len() * 8
             + self.cursors.iter().map(|cursor| size_of::<Cursor>() + cursor.bytes()).sum::<usize>()
     }
 }
