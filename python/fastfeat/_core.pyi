@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Buffer, Self, disjoint_base
 
-__all__ = ["Engine", "Plan", "Reason", "Row", "ScoreResult", "restore_row"]
+__all__ = ["Engine", "LookupTable", "Plan", "Reason", "Row", "ScoreResult", "restore_row"]
 
 _Value: TypeAlias = float | bool | str | datetime | None
 _Default = TypeVar("_Default")
@@ -23,7 +23,7 @@ class Plan:
         """Names of the features, in the order of the row."""
     @property
     def types(self) -> list[str]:
-        """Their types, e.g. `Float64`."""
+        """Their types, e.g. `Float64`, `List(String)`."""
     @property
     def streams(self) -> list[str]:
         """Names of the streams, in the order of the definition."""
@@ -32,6 +32,16 @@ class Plan:
         """Hash of the definition and of the version of its meaning, 64 hex digits."""
     def describe(self) -> str:
         """The plan as a text for people: which state exists, and why."""
+
+@final
+class LookupTable:
+    """Rows of reference data, in Arrow's memory."""
+
+    def __new__(cls, table: Any) -> Self: ...
+    @property
+    def columns(self) -> list[tuple[str, str | None, str]]:
+        """Name, type for the engine (None where it has none) and type in Arrow, by column."""
+    def __len__(self) -> int: ...
 
 # Before Python 3.12 there is a buffer without a method `__buffer__`.
 @type_check_only

@@ -102,7 +102,7 @@ def _definition(features: FeatureSet, streams: Iterable[Stream]) -> str:
                 "the features use a stream of this name with other columns, time or lateness; give the engine the same",
             )
         if all(stream.name != other["name"] for other in definition["streams"]):
-            definition["streams"] += json.loads(encode(stream, (stream,), ()))["streams"]
+            definition["streams"] += json.loads(encode(stream, (stream,), (), ()))["streams"]
     return json.dumps(definition, ensure_ascii=False, allow_nan=False)
 
 
