@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, TypeAlias
 
 from fastfeat.aggregating import Aggregating
 from fastfeat.errors import DefinitionError, check_text, shown
 from fastfeat.namespaces import Namespaces
-from fastfeat.nodes import Aggregate, Alias, Call, Column, Constant, Node, constant, walk
+from fastfeat.nodes import Aggregate, Alias, Call, Column, Node, constant, walk
 from fastfeat.printing import show
 from fastfeat.schema import Float64, Int64
 
 __all__ = ["Expr", "Operand", "coalesce", "col", "haversine", "lit", "when"]
+
+MEMBERS_MAX: Final = 1_000
 
 _HINTS = {
     "where": "write it before .over(...), on the aggregation",
@@ -185,22 +187,17 @@ class Expr(Aggregating, Namespaces):
     def clip(self, lower: Operand = None, upper: Operand = None) -> Expr:
         """The value, but not below `lower` nor above `upper`; a bound that is null, or not given, bounds nothing.
 
+        Where the lower bound is above the upper one, the upper one counts.
+
         >>> col("amount").clip(0, 1_000)
         col('amount').clip(0, 1000)
         >>> col("amount").clip(upper=col("limit"))
         col('amount').clip(None, col('limit'))
         """
-        call = _call("clip", self, lower, upper)
-        _, *bounds = [each.value if isinstance(each, Constant) else each for each in _arguments(call)]
-        if bounds == [None, None]:
-            raise DefinitionError("clip", "it has no bound; write one, as in .clip(0, 1_000) or .clip(upper=100)")
-        low, high = bounds
-        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
-            raise DefinitionError("clip", f"lower={low} is above upper={high}; write them the other way round")
-        return call
+        return _call("clip", self, lower, upper)
 
     def is_in(self, values: Iterable[bool | int | float | str | datetime | None]) -> Expr:
-        """Whether the value equals one of these constants; null in the list matches nothing.
+        """Whether the value equals one of these constants, at most 1,000; null in the list matches nothing.
 
         >>> col("country").is_in(["NL", "BE"])
         col('country').is_in(['NL', 'BE'])
@@ -209,8 +206,10 @@ class Expr(Aggregating, Namespaces):
         if isinstance(values, (str, bytes, Set, Mapping, Expr)) or not isinstance(values, Iterable):
             raise DefinitionError("is_in", f"{shown(values)} is no list of constants; write one, as in ['NL', 'BE']")
         listed = tuple(values)
-        if not listed:
-            raise DefinitionError("is_in", "the list is empty, so nothing is in it; write at least one value")
+        if len(listed) > MEMBERS_MAX:
+            raise DefinitionError(
+                "is_in", f"the list has {len(listed)} values and the limit is {MEMBERS_MAX}; use a Lookup"
+            )
         for value in listed:
             if isinstance(value, Expr):
                 raise DefinitionError("is_in", f"{value!r} is no constant; write (x == {value!r}) | (x == ...)")
@@ -351,11 +350,6 @@ def condition_node(place: str, condition: object) -> Node:
 
 def _call(function: str, *arguments: Operand) -> Expr:
     return Expr(Call(function, tuple(lift(argument) for argument in arguments)))
-
-
-def _arguments(call: Expr) -> tuple[Node, ...]:
-    assert isinstance(call._node, Call)
-    return call._node.arguments
 
 
 def _not_none(value: Operand, instead: str) -> Operand:

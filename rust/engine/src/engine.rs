@@ -6,6 +6,7 @@ use crate::definition::FieldKind;
 use crate::error::EventError;
 use crate::event::{Event, Value};
 use crate::key;
+use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
 use crate::plan::{Final, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
@@ -19,6 +20,7 @@ pub struct Engine {
     plan: Arc<Plan>,
     tables: Vec<Table>,
     interner: Interner,
+    lookups: Lookups,
     clocks: Vec<Clock>,
     row: FeatureRow,
     scratch: Scratch,
@@ -51,10 +53,12 @@ pub struct Stats {
     pub events: Vec<u64>,
     /// Late events, by stream.
     pub late: Vec<u64>,
-    /// Bytes that the state holds.
+    /// Bytes that the state holds, reference data included.
     pub state_bytes: u64,
     /// Newest event time by stream, in ticks.
     pub newest: Vec<Option<i64>>,
+    /// Reference data, in the order of the plan.
+    pub lookups: Vec<LookupStats>,
 }
 
 impl Engine {
@@ -64,6 +68,7 @@ impl Engine {
             tables: plan.tables.iter().map(|_| Table::default()).collect(),
             clocks: plan.streams.iter().map(|_| Clock::default()).collect(),
             interner: Interner::default(),
+            lookups: Lookups::new(&plan.lookups),
             row: FeatureRow::default(),
             scratch: Scratch::default(),
             plan,
@@ -112,6 +117,14 @@ impl Engine {
         &self.row
     }
 
+    /// Gives a lookup its rows: from the next event on, all of them at once. The version of the table, counted from 1.
+    ///
+    /// # Errors
+    /// No lookup of this name, or a table of other columns; nothing has changed then.
+    pub fn set_lookup(&mut self, name: &str, table: Arc<LookupTable>) -> Result<u64, LookupError> {
+        self.lookups.set(&self.plan.lookups, name, table)
+    }
+
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
         let scratch = (self.scratch.key.capacity() + self.scratch.record.capacity() * 8) as u64;
@@ -122,7 +135,9 @@ impl Engine {
             newest: self.clocks.iter().map(|clock| clock.newest).collect(),
             state_bytes: self.tables.iter().map(|table| table.bytes() as u64).sum::<u64>()
                 + self.interner.bytes() as u64
+                + self.lookups.bytes() as u64
                 + scratch,
+            lookups: self.lookups.stats(&self.plan.lookups),
         }
     }
 
@@ -154,7 +169,8 @@ impl Engine {
     /// Answers every read of the event's row and, when it is there to stay, stores it.
     fn answer<const STORE: bool>(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64) {
         let (plan_stream, ticks) = (&plan.streams[stream], plan.ticks_per_second);
-        plan_stream.before.run(event, ticks);
+        let mut context = self.lookups.context(ticks, STORE);
+        plan_stream.before.run(event, &mut context);
         let Scratch { key: key_bytes, record, cells, borrowed } = &mut self.scratch;
         cells.values.resize(plan_stream.cells, NULL);
         cells.wides.resize(plan_stream.wides, 0);
@@ -190,7 +206,7 @@ impl Engine {
                 Question { table: &plan.tables[read.table], read, t, newcomer: None, ticks_per_second: ticks };
             table.answer(found, &question, cells);
         }
-        finish(plan_stream, event, cells, &self.interner, &mut self.row, ticks);
+        finish(plan_stream, event, cells, &self.interner, &mut self.row, &mut context);
         for id in borrowed.drain(..) {
             self.interner.release(id);
         }
@@ -247,13 +263,13 @@ fn finish(
     cells: &Cells,
     interner: &Interner,
     row: &mut FeatureRow,
-    ticks_per_second: i64,
+    context: &mut Context<'_>,
 ) {
     for load in &plan.loads {
         let value = loaded(load, cells, event, interner);
         event.values.push(value);
     }
-    plan.after.run(event, ticks_per_second);
+    plan.after.run(event, context);
     row.reset(plan.outputs.len(), plan.exact);
     row.values.copy_from_slice(&cells.values[..plan.outputs.len()]);
     for last in &plan.finals {

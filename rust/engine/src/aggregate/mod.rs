@@ -12,6 +12,7 @@ mod max;
 mod mean;
 mod min;
 mod n_unique;
+pub mod sketch;
 mod std;
 mod sum;
 mod time_since_last;

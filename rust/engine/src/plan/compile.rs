@@ -13,6 +13,7 @@ use crate::definition::{
 use crate::derive::{self, Type};
 use crate::error::{self, DefinitionError};
 use crate::key::KeyPart;
+use crate::lookup::LookupPlan;
 use crate::row::Output;
 use crate::schema::Schema;
 use crate::window::Window;
@@ -47,6 +48,7 @@ pub(super) struct Answer {
 
 struct Compiler {
     ticks_per_second: i64,
+    lookups: Vec<LookupPlan>,
     streams: Vec<StreamBuild>,
     tables: Vec<TableBuild>,
     /// Aggregations made already, by all that makes one what it is.
@@ -80,6 +82,7 @@ pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> 
 
     let mut compiler = Compiler {
         ticks_per_second,
+        lookups: lookups(definition, ticks_per_second)?,
         streams: Vec::new(),
         tables: Vec::new(),
         made: BTreeMap::new(),
@@ -149,12 +152,26 @@ impl Compiler {
         match expression {
             Expression::Column { name } => self.column(name, stream),
             Expression::Literal { value } => self.streams[stream].scope.literal(value),
+            Expression::Call { function, arguments } if function == derive::IS_IN => {
+                let Some((value, constants)) = arguments.split_first() else {
+                    return Err("`is_in` needs a value: `col(\"...\").is_in([...])`".to_owned());
+                };
+                let node = self.expression(value, stream, row, depth + 1)?;
+                self.streams[stream].scope.is_in(node, constants)
+            }
             Expression::Call { function, arguments } => {
                 let nodes = arguments.iter().map(|argument| self.expression(argument, stream, row, depth + 1));
                 let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
                 self.streams[stream].scope.call(function, &nodes)
             }
-            Expression::Lookup { lookup, .. } => Err(format!("lookup `{lookup}` is not known to this release")),
+            Expression::Lookup { lookup, key, column } => {
+                let key = self.expression(key, stream, row, depth + 1)?;
+                let names = self.lookups.iter().map(|plan| plan.name.as_str());
+                let Some(index) = self.lookups.iter().position(|plan| plan.name == *lookup) else {
+                    return Err(format!("there is no lookup `{lookup}`{}", nearest(lookup, names)));
+                };
+                self.streams[stream].scope.lookup(index, &self.lookups[index], key, column)
+            }
             Expression::Aggregate(aggregate) if row => self.aggregate(aggregate, stream),
             Expression::Aggregate(aggregate) => Err(format!(
                 "`{}` stands inside another aggregation; aggregate over fields, and combine aggregations outside",
@@ -308,7 +325,7 @@ impl Compiler {
     }
 
     fn finish(self, definition: &Definition) -> Result<Plan, DefinitionError> {
-        let Self { ticks_per_second, mut streams, tables, .. } = self;
+        let Self { ticks_per_second, lookups, mut streams, tables, .. } = self;
         let layouts: Vec<_> =
             tables.iter().enumerate().map(|(index, table)| layout::record(index, table, &streams)).collect();
         let mut finished = Vec::new();
@@ -320,8 +337,25 @@ impl Compiler {
         let tables = layout::tables(tables, layouts, &streams, &finished);
         let text = serde_json::to_string(definition).expect("a definition is plain data");
         let hash = blake3::Hasher::new().update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes()).finalize();
-        Ok(Plan { streams: finished, tables, ticks_per_second, fingerprint: hash.to_hex().to_string() })
+        Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint: hash.to_hex().to_string() })
     }
+}
+
+fn lookups(definition: &Definition, ticks_per_second: i64) -> Result<Vec<LookupPlan>, DefinitionError> {
+    let count = definition.lookups.len();
+    if count > limits::LOOKUPS_MAX {
+        let message = format!("{count} lookups; {} are possible", limits::LOOKUPS_MAX);
+        return Err(DefinitionError::new("definition", message));
+    }
+    let mut plans: Vec<LookupPlan> = Vec::new();
+    for lookup in &definition.lookups {
+        if plans.iter().any(|other| other.name == lookup.name) {
+            let place = format!("lookup `{}`", lookup.name);
+            return Err(DefinitionError::new(place, "is there twice; give each lookup its own name"));
+        }
+        plans.push(LookupPlan::compile(lookup, ticks_per_second)?);
+    }
+    Ok(plans)
 }
 
 /// n of `lag(n)`, 1 where there is none.

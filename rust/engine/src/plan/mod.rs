@@ -14,6 +14,7 @@ use crate::definition::{Definition, FieldKind};
 use crate::derive::Program;
 use crate::error::DefinitionError;
 use crate::key::KeyPart;
+use crate::lookup::LookupPlan;
 use crate::row::Output;
 use crate::schema::Schema;
 use crate::window::Window;
@@ -27,6 +28,8 @@ pub mod limits {
     pub const FEATURES_MAX: usize = 10_000;
     /// Streams of one definition.
     pub const STREAMS_MAX: usize = 64;
+    /// Lookups of one definition.
+    pub const LOOKUPS_MAX: usize = 64;
     /// Depth of one expression.
     pub const DEPTH_MAX: usize = 64;
     /// Slots of one frame: columns, and every shared step of every expression.
@@ -42,6 +45,8 @@ pub struct Plan {
     pub streams: Vec<StreamPlan>,
     /// State, one per stream and key.
     pub tables: Vec<TablePlan>,
+    /// Reference data that its expressions read.
+    pub lookups: Vec<LookupPlan>,
     /// 1_000_000, or 1_000_000_000 when a stream counts nanoseconds.
     pub ticks_per_second: i64,
     /// Hash of the definition and of the version of its meaning, 64 hex digits.

@@ -2,6 +2,7 @@
 
 mod all;
 mod rolling;
+pub mod zone;
 
 use crate::definition::WindowDefinition;
 
