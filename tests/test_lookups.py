@@ -166,6 +166,11 @@ def test_a_stream_without_the_keys_column_says_what_to_write():
             "the table has no column `land`; leave it out of columns",
         ),
         (lambda: Lookup("m", pyarrow.table({"k": [[1]]}), key="k"), "column `k` is List"),
+        (
+            lambda: Lookup("m", pyarrow.table({"k": [1, 2, 1]}), key="k"),
+            "row 2: key `k` is 1 as in row 0; keep one row a key",
+        ),
+        (lambda: Lookup("m", pyarrow.table({"k": ["a", None]}), key="k"), "row 1: field `k` is null"),
         (lambda: merchants["contry"], "it has no column `contry`; did you mean `country`?"),
         (lambda: merchants[0], "a column is 0; write a text"),
         (lambda: merchants.on("shop"), "'shop' is not an expression; write on(col('shop'))"),
@@ -192,3 +197,57 @@ def test_two_lookups_of_one_name_are_refused():
     other = Lookup("merchants", TABLE.select(["merchant", "size"]), key="merchant")
     with pytest.raises(DefinitionError, match="two different lookups called `merchants`"):
         payments.features(a=merchants["size"], b=other["size"])
+
+
+def events(*merchants: "str | None"):
+    return [{"ts": place, "merchant": each, "shop": 1, "amount": 1.0} for place, each in enumerate(merchants)]
+
+
+def test_an_engine_joins_the_row_of_each_event():
+    nullable = Stream("s", {"ts": ff.Timestamp("ns"), "merchant": ff.String(nullable=True)}, time="ts")
+    columns = ["country", "risk", "size", "open", "opened", "day"]
+    engine = ff.Engine(nullable.features(*(merchants[column] for column in columns)))
+    first, second = datetime(2020, 1, 1, tzinfo=timezone.utc), None
+    found = [
+        engine.push({"ts": place, "merchant": each}).values() for place, each in enumerate(["m-1", "m-2", "?", None])
+    ]
+    assert found[:2] == [["NL", 0.5, 1, True, first, first], ["BE", None, 2, None, second, None]]
+    assert found[2:] == [[None] * 6] * 2
+    stats = engine.stats()["lookups"]["merchants"]
+    assert (stats["rows"], stats["misses"], stats["version"]) == (2, 1, 1)
+    assert stats["bytes"] > 0
+
+
+def test_new_rows_count_from_the_next_event():
+    engine = ff.Engine(payments.features(land=merchants["country"]))
+    newer = Lookup("merchants", TABLE.slice(1).set_column(1, "country", [["FR"]]), key="merchant")
+    first, second, third = events("m-2", "m-2", "m-1")
+    assert engine.push(first)["land"] == "BE"
+    engine.set_lookup(newer)
+    assert engine.push(second)["land"] == "FR"
+    assert engine.push(third)["land"] is None
+
+
+def test_an_engine_may_be_given_other_rows_than_the_definition_has():
+    features = ff.FeatureSet.from_json(payments.features(land=merchants["country"]).to_json())
+    with pytest.raises(DefinitionError, match=r"it has no rows; give its table with Engine\(features, lookups"):
+        ff.Engine(features)
+    engine = ff.Engine(features, lookups=[merchants])
+    assert engine.push(events("m-1")[0])["land"] == "NL"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "told"),
+    [
+        (TABLE, "is no Lookup; write lookups=[merchants, shops]"),
+        (Lookup("merchant", TABLE, key="merchant"), "read no lookup of this name; did you mean `merchants`?"),
+        (Lookup("merchants", TABLE, key="size"), "make it with key='merchant', columns={'merchant': String()"),
+    ],
+)
+def test_another_lookup_than_that_of_the_features_is_refused(lookup: object, told: str):
+    features = payments.features(land=merchants["country"])
+    engine = ff.Engine(features)
+    for give in (lambda: ff.Engine(features, lookups=[lookup]), lambda: engine.set_lookup(lookup)):
+        with pytest.raises(DefinitionError) as caught:
+            give()
+        assert told in str(caught.value)

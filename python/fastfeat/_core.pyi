@@ -41,6 +41,8 @@ class LookupTable:
     @property
     def columns(self) -> list[tuple[str, str | None, str]]:
         """Name, type for the engine (None where it has none) and type in Arrow, by column."""
+    def check(self, name: str, key: str, columns: list[tuple[str, str]]) -> None:
+        """Reads every row of these columns; raises DefinitionError with the first that cannot be."""
     def __len__(self) -> int: ...
 
 # Before Python 3.12 there is a buffer without a method `__buffer__`.
@@ -167,6 +169,8 @@ class Engine:
     def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
     def push_batch(self, table: Any, *, stream: str | None = None) -> Any:
         """Pushes the rows of a table, in order, and gives a table of their features."""
+    def _set_lookup(self, name: str, table: LookupTable) -> None:
+        """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from fastfeat import _core
-from fastfeat._core import Reason, Row, ScoreResult
+from fastfeat._core import LookupTable, Reason, Row, ScoreResult
 from fastfeat.definition import encode
-from fastfeat.errors import DefinitionError, ModelError, shown
+from fastfeat.errors import DefinitionError, ModelError, nearest, shown
 from fastfeat.features import FeatureSet
+from fastfeat.lookups import Lookup
 from fastfeat.streams import Stream
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ MODEL_FILE: Final = "model.txt"
 class Engine(_core.Engine):
     """Features over streams, in memory: events in, rows, scores and tables out.
 
-    `streams` names streams beside those that the features use, so that their events are accepted too. `model` is a
+    `streams` names streams beside those that the features use, so that their events are accepted too. `lookups` gives
+    lookups their rows, in place of the table that they were made with. `model` is a
     LightGBM Booster, the path of a model in text, or a folder with a `model.txt`; `raw_score=True` leaves its
     objective's transformation out. An engine takes one event at a time; several threads need a lock around it, or an
     engine each.
@@ -52,6 +54,7 @@ class Engine(_core.Engine):
         features: FeatureSet,
         *,
         streams: Iterable[Stream] = (),
+        lookups: Iterable[Lookup] = (),
         model: Booster | str | os.PathLike[str] | None = None,
         raw_score: bool = False,
     ) -> Engine:
@@ -69,7 +72,14 @@ class Engine(_core.Engine):
         )
         engine._features = features
         engine._model = model
+        for lookup in _with_rows(features, lookups):
+            engine._set_lookup(lookup.name, _rows(lookup))
         return engine
+
+    def set_lookup(self, lookup: Lookup) -> None:
+        """Gives a lookup new rows: from the next event on all of them at once. It has the columns of the old one."""
+        _check_known(self._features, lookup)
+        self._set_lookup(lookup.name, _rows(lookup))
 
     @property
     def features(self) -> FeatureSet:
@@ -104,6 +114,40 @@ def _definition(features: FeatureSet, streams: Iterable[Stream]) -> str:
         if all(stream.name != other["name"] for other in definition["streams"]):
             definition["streams"] += json.loads(encode(stream, (stream,), (), ()))["streams"]
     return json.dumps(definition, ensure_ascii=False, allow_nan=False)
+
+
+def _with_rows(features: FeatureSet, lookups: Iterable[Lookup]) -> Iterable[Lookup]:
+    """Every lookup of the features, with the rows that the engine was given."""
+    found = {lookup.name: lookup for lookup in features.lookups}
+    for lookup in lookups:
+        _check_known(features, lookup)
+        found[lookup.name] = lookup
+    return found.values()
+
+
+def _check_known(features: FeatureSet, lookup: object) -> None:
+    """Only rows are given: name, key and columns are those of the definition."""
+    if not isinstance(lookup, Lookup):
+        raise DefinitionError("engine", f"{shown(lookup)} is no Lookup; write lookups=[merchants, shops]")
+    known = {each.name: each for each in features.lookups}
+    if lookup.name not in known:
+        hint = nearest(lookup.name, known) or f" they read {', '.join(known) or 'none'}"
+        raise DefinitionError(f"lookup `{lookup.name}`", f"the features read no lookup of this name;{hint}")
+    if known[lookup.name] != lookup:
+        raise DefinitionError(
+            f"lookup `{lookup.name}`",
+            f"its key or columns are others than the features read; make it with key={known[lookup.name].key!r}, "
+            f"columns={dict(known[lookup.name].columns)!r}",
+        )
+
+
+def _rows(lookup: Lookup) -> LookupTable:
+    if lookup.rows is None:
+        raise DefinitionError(
+            f"lookup `{lookup.name}`",
+            "it has no rows; give its table with Engine(features, lookups=[...])",
+        )
+    return lookup.rows
 
 
 def _model_text(model: Any) -> str:

@@ -68,6 +68,8 @@ class Lookup:
         if key not in found:
             known = nearest(key, found) or f" it has {', '.join(found)}"
             raise DefinitionError(place, f"key `{key}` is not one of its columns;{known}")
+        if rows is not None:
+            rows.check(name, key, [(column, kind.kind) for column, kind in found.items()])
         values = {"_name": name, "_key": key, "_columns": MappingProxyType(found), "_table": table, "_rows": rows}
         for attribute, value in values.items():
             object.__setattr__(self, attribute, value)

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use fastfeat_engine::error::{DefinitionError, nearest};
 use fastfeat_engine::plan::Plan;
 use fastfeat_lightgbm::{Library, Model, Output};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -13,9 +14,10 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::convert::FieldNames;
 use crate::layout::Layout;
+use crate::lookup::LookupTable;
 use crate::score::{ScoreResult, Scorer};
 use crate::through::{Step, Work};
-use crate::{errors, instant, plan};
+use crate::{errors, instant, lookup, plan};
 
 /// The engine behind `fastfeat.Engine`.
 #[pyclass(frozen, subclass, module = "fastfeat._core")]
@@ -169,8 +171,22 @@ impl Engine {
         self.push_inputs(table.py(), &inputs)
     }
 
-    /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid` and `state_bytes`, and under `streams` the counts and the
-    /// `newest` time of each stream.
+    /// Gives a lookup its rows: from the next event on all of them at once, in place of those it had.
+    #[pyo3(name = "_set_lookup", signature = (name, table))]
+    fn set_lookup(&self, py: Python<'_>, name: &str, table: &LookupTable) -> PyResult<()> {
+        let Some(plan) = self.plan.lookups.iter().find(|plan| plan.name == name) else {
+            let known = self.plan.lookups.iter().map(|plan| plan.name.as_str());
+            let hint = nearest(name, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let message = format!("the features read no lookup of this name{hint}");
+            return Err(errors::definition(py, &DefinitionError::new(format!("lookup `{name}`"), message)));
+        };
+        let refusal = |error| lookup::refusal(py, &error);
+        let rows = py.detach(|| table.rows(plan, self.plan.ticks_per_second)).map_err(refusal)?;
+        self.work()?.core.set_lookup(name, rows).map(|_version| ()).map_err(refusal)
+    }
+
+    /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid` and `state_bytes`, under `streams` the counts and the
+    /// `newest` time of each stream, and under `lookups` the rows, bytes and misses of each lookup and how often it was given a table.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let work = self.work()?;
         let core = work.core.stats();
@@ -192,6 +208,16 @@ impl Engine {
         stats.set_item("invalid", work.invalid.iter().sum::<u64>())?;
         stats.set_item("state_bytes", core.state_bytes)?;
         stats.set_item("streams", streams)?;
+        let lookups = PyDict::new(py);
+        for lookup in core.lookups {
+            let one = PyDict::new(py);
+            one.set_item("version", lookup.version)?;
+            one.set_item("rows", lookup.rows)?;
+            one.set_item("misses", lookup.misses)?;
+            one.set_item("bytes", lookup.bytes)?;
+            lookups.set_item(lookup.name, one)?;
+        }
+        stats.set_item("lookups", lookups)?;
         Ok(stats)
     }
 
