@@ -4,7 +4,17 @@ from importlib.metadata import version as _version
 
 from fastfeat.aggregations import Aggregation, count, rate, time_since_first, time_since_last
 from fastfeat.engine import Engine, Row, ScoreResult
-from fastfeat.errors import DefinitionError, FastfeatError, InvalidEvent, LateEvent, ModelError, Problem
+from fastfeat.errors import (
+    DefinitionError,
+    FastfeatError,
+    InvalidEvent,
+    LateEvent,
+    MemoryLimit,
+    ModelError,
+    Problem,
+    TooOld,
+)
+from fastfeat.explanation import Explanation
 from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
 from fastfeat.lookups import Lookup
@@ -20,6 +30,7 @@ __all__ = [
     "Categorical",
     "DefinitionError",
     "Engine",
+    "Explanation",
     "Expr",
     "FastfeatError",
     "FeatureSet",
@@ -28,6 +39,7 @@ __all__ = [
     "InvalidEvent",
     "LateEvent",
     "Lookup",
+    "MemoryLimit",
     "ModelError",
     "Problem",
     "Row",
@@ -35,6 +47,7 @@ __all__ = [
     "Stream",
     "String",
     "Timestamp",
+    "TooOld",
     "__version__",
     "coalesce",
     "col",
