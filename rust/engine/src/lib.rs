@@ -13,6 +13,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod key;
+pub mod late;
 pub mod lookup;
 pub mod plan;
 pub mod row;

@@ -161,3 +161,36 @@ fn names_and_types_that_do_not_fit_are_refused() {
         assert!(message.starts_with("feature `f0`: ") && message.contains(part), "{message}");
     }
 }
+
+#[test]
+fn a_plan_says_which_lookups_it_reads() {
+    let plan = compile(&[joined("shop", "risk")]).expect("compiles");
+    assert!(plan.describe().contains("lookup shops: by `id`; id: String, country: String, risk: Float64"));
+}
+
+#[test]
+fn in_steady_state_expressions_and_lookups_allocate_nothing() {
+    let call = |function: &str, arguments: &[Json]| json!({"op": "call", "function": function, "arguments": arguments});
+    let shop = || json!({"op": "column", "name": "shop"});
+    let text = |text: &str| json!({"op": "literal", "value": {"text": text}});
+    let mut engine = engine(&[
+        joined("shop", "country"),
+        call("str_lower", &[joined("shop", "country")]),
+        call("is_in", &[call("str_lower", &[shop()]), text("a"), text("b")]),
+        call("str_len", &[shop()]),
+    ]);
+    let table = table(engine.plan(), &[("Ä", Some("ÖSTERREICH"), 1.0, true)]);
+    engine.set_lookup("shops", table).expect("fits");
+    let mut event = Event::default();
+    let mut push = |shop: &str| {
+        let schema = &engine.plan().streams[0].schema;
+        let mut filling = schema.begin(&mut event);
+        let row = [Raw::Int(1), Raw::Text(shop), Raw::Text("a"), Raw::Int(1)];
+        row.into_iter().enumerate().for_each(|(column, raw)| filling.set(column, raw));
+        filling.finish().expect("a valid event");
+        engine.push(0, &mut event).expect("in time");
+    };
+    let mut round = || ["Ä", "none", "A"].into_iter().cycle().take(30).for_each(&mut push);
+    round();
+    assert_eq!(allocation_counter::measure(round).count_total, 0);
+}

@@ -261,8 +261,8 @@ mod tests {
 
         #[test]
         fn buckets_keep_the_order(a in any::<f64>(), b in any::<f64>()) {
-            prop_assume!(a <= b);
-            prop_assert!(bucket(a) <= bucket(b));
+            let (a, b) = (a.min(b), a.max(b));
+            prop_assert!(bucket(a) <= bucket(b), "{a} {b}");
         }
 
         #[test]
