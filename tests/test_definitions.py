@@ -369,10 +369,23 @@ def test_two_streams_of_one_name_are_refused():
         payments.features(x=others.count().over("card"), y=logins.count().over("card"))
 
 
-def test_what_the_compiler_refuses_is_refused_by_features():
-    late = Stream("late", {"ts": ff.Timestamp("us")}, time="ts", on_late="emit")
-    with pytest.raises(DefinitionError, match="on_late"):
-        late.features(count().over("1h"))
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        (ff.rate().over("card"), "rate"),
+        (amount.median().over("card"), "approx_quantile"),
+        (amount.quantile(0.9).over("card", ff.hopping("30d", every="1d")), "approx_quantile"),
+        (logins["card"].is_first().over("card", "1h"), "is_first"),
+        (count().over("card", ff.tumbling("1d", timezone="Europe/Pariss")), "Europe/Paris"),
+        (amount.str.lower(), "str_lower"),
+        (col("card").sum().over("card"), "sum"),
+    ],
+)
+def test_what_the_compiler_refuses_is_refused_by_features(expression: ff.Expr, told: str):
+    with pytest.raises(DefinitionError) as caught:
+        payments.features(x=expression)
+    assert caught.value.place == "feature `x`"
+    assert told in caught.value.message
 
 
 def test_the_ten_thousandth_feature_is_in_and_the_next_is_refused():

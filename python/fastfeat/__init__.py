@@ -3,7 +3,7 @@
 from importlib.metadata import version as _version
 
 from fastfeat.aggregations import Aggregation, count, rate, time_since_first, time_since_last
-from fastfeat.engine import Engine, Row, ScoreResult
+from fastfeat.engine import Engine, LateRecord, Row, ScoreResult
 from fastfeat.errors import (
     DefinitionError,
     FastfeatError,
@@ -38,6 +38,7 @@ __all__ = [
     "Int64",
     "InvalidEvent",
     "LateEvent",
+    "LateRecord",
     "Lookup",
     "MemoryLimit",
     "ModelError",

@@ -8,7 +8,7 @@ from typing_extensions import Buffer, Self, disjoint_base
 
 __all__ = ["Engine", "LookupTable", "Plan", "Reason", "Row", "ScoreResult", "restore_row"]
 
-_Value: TypeAlias = float | bool | str | datetime | None
+_Value: TypeAlias = float | bool | str | datetime | list[Any] | None
 _Default = TypeVar("_Default")
 # Writable memory of doubles. Not bound to Buffer: before Python 3.12 no type says that it is one.
 _Out = TypeVar("_Out")
@@ -69,7 +69,7 @@ class Row(_Buffer):
     def items(self) -> list[tuple[str, _Value]]:
         """Pairs of name and typed value."""
     def to_dict(self) -> dict[str, _Value]:
-        """Name to typed value: None for null, int, float, bool, str, or a datetime in UTC."""
+        """Name to typed value: None for null, int, float, bool, str, a datetime in UTC, or a list of them."""
     @overload
     def get(self, name: str) -> _Value: ...
     @overload
@@ -135,6 +135,10 @@ class Engine:
         model: str | None = None,
         library: str | os.PathLike[str] | None = None,
         raw_score: bool = False,
+        memory_limit: int | None = None,
+        evict_idle: bool = False,
+        idle_after_ns: int | None = None,
+        late_events_max: int = 1_000,
     ) -> Self: ...
     @property
     def names(self) -> tuple[str, ...]:
@@ -169,6 +173,10 @@ class Engine:
     def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
     def push_batch(self, table: Any, *, stream: str | None = None) -> Any:
         """Pushes the rows of a table, in order, and gives a table of their features."""
+    def lookup(self, keys: Mapping[str, Any], *, at: int | str | datetime | None = None) -> Row:
+        """The features of some keys at a time, by default that of the newest event. Nothing changes."""
+    def _late_events(self) -> list[tuple[str, datetime, datetime, int, bool]]:
+        """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:
         """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
     def stats(self) -> dict[str, Any]:

@@ -89,6 +89,32 @@ impl FeatureRow {
         }
     }
 
+    /// Makes a feature an empty list, for `push_element` to fill.
+    pub fn begin_list(&mut self, feature: usize, exact: usize) {
+        self.values[feature] = f64::NAN;
+        self.exact[exact] = (self.elements.len() as i64) << 32;
+    }
+
+    /// Appends to the list that was begun last; false when it is of another type, or of no category.
+    pub fn push_element(&mut self, exact: usize, output: &Output, element: Cell<'_>) -> bool {
+        let element = match (output.kind, element) {
+            (FieldKind::Float64, Cell::Float(value)) => value.to_bits(),
+            (FieldKind::Int64, Cell::Int(value)) | (FieldKind::Timestamp, Cell::Time(value)) => value as u64,
+            (FieldKind::Boolean, Cell::Bool(value)) => u64::from(value),
+            (FieldKind::String, Cell::Text(text)) => self.keep(text) as u64,
+            (FieldKind::Categorical, Cell::Text(text)) => {
+                match output.categories.iter().position(|category| category == text) {
+                    Some(code) => code as u64,
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+        self.elements.push(element);
+        self.exact[exact] += 1;
+        true
+    }
+
     /// The elements of a list, none for a null.
     pub fn list<'a>(&'a self, index: usize, output: &'a Output) -> Option<impl ExactSizeIterator<Item = Cell<'a>>> {
         if is_null(self.values[index]) {
