@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::definition::{FieldKind, OnLate};
 use crate::error::EventError;
 use crate::event::{Event, Value};
+use crate::explain::filler;
 use crate::key;
 use crate::late::{LateEvents, LateRecord};
 use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
@@ -12,7 +13,7 @@ use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, StreamPlan, Tab
 use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
 use crate::state::answer::Question;
-use crate::state::interner::{ABSENT, Interner};
+use crate::state::interner::Interner;
 use crate::state::table::{Key, Table, texts};
 use crate::state::{Cells, Run, RunMut};
 
@@ -226,6 +227,11 @@ impl Engine {
         self.scratch.located.iter_mut().for_each(|located| located.keyed &= located.found.is_some());
         self.read(&plan, stream, event, at, None, false);
         Ok(())
+    }
+
+    /// The answers behind the last row.
+    pub(crate) fn cells(&self) -> &Cells {
+        &self.scratch.cells
     }
 
     /// The row of the last `push` or `peek` that returned true.
@@ -447,7 +453,7 @@ fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interne
     }
 }
 
-/// A value as 64 bits; of a null, which its mask leaves out, any will do but for a text's number.
+/// A value as 64 bits; of a null, which its mask leaves out, something that explanations know it by.
 #[inline]
 fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
     match event.values[column.slot] {
@@ -456,7 +462,7 @@ fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
         Value::Int(x) | Value::Time(x) => x as u64,
         Value::Bool(x) => u64::from(x),
         Value::Text(text) => u64::from(interner.acquire(event.text(text))),
-        Value::Null => u64::from(if column.kind == FieldKind::String { ABSENT } else { 0 }),
+        Value::Null => filler(column.kind),
     }
 }
 

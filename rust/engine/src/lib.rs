@@ -12,6 +12,7 @@ pub mod derive;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod explain;
 pub mod key;
 pub mod late;
 pub mod lookup;

@@ -142,8 +142,8 @@ mod tests {
             other.merge(&whole(&values[..cut]));
             prop_assert_eq!(other.sum(2_500, 77).to_bits(), all.sum(2_500, 77).to_bits());
             prop_assert_eq!(other.mean(), all.mean());
-            let slow: f64 = values.iter().map(|&(x, time)| x * 2f64.powf(-((2_500 - time) as f64) / 77.0)).sum();
-            let size: f64 = values.iter().map(|&(x, time)| x.abs() * 2f64.powf(-((2_500 - time) as f64) / 77.0)).sum();
+            let slow: f64 = values.iter().map(|&(x, time)| x * libm::exp2(-((2_500 - time) as f64) / 77.0)).sum();
+            let size: f64 = values.iter().map(|&(x, time)| x.abs() * libm::exp2(-((2_500 - time) as f64) / 77.0)).sum();
             prop_assert!((all.sum(2_500, 77) - slow).abs() <= 1e-13 * size);
         }
     }

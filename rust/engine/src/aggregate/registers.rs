@@ -80,7 +80,7 @@ fn raise(registers: &mut [u8], hash: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::hash_word;
+    use crate::aggregate::sketch::hash_word;
 
     fn of(values: impl Iterator<Item = u64>) -> Registers {
         let mut registers = Registers::default();

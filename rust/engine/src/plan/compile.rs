@@ -38,6 +38,8 @@ pub(super) struct StreamBuild {
     /// One per load of the scope.
     pub results: Vec<Answer>,
     features: Vec<(String, Node)>,
+    /// By feature, which results it is made of.
+    made_of: Vec<Vec<usize>>,
 }
 
 /// The result of one aggregation.
@@ -47,6 +49,8 @@ pub(super) struct Answer {
     pub wide: bool,
     /// Whether it is several values.
     pub list: bool,
+    /// The read that answers it.
+    pub read: usize,
 }
 
 struct Compiler {
@@ -57,6 +61,8 @@ struct Compiler {
     /// Aggregations made already, by all that makes one what it is.
     made: BTreeMap<String, Node>,
     feature: String,
+    /// Results of the feature that is being compiled.
+    used: Vec<usize>,
 }
 
 pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> {
@@ -90,6 +96,7 @@ pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> 
         tables: Vec::new(),
         made: BTreeMap::new(),
         feature: String::new(),
+        used: Vec::new(),
     };
     for stream in &definition.streams {
         let place = format!("stream `{}`", stream.name);
@@ -108,6 +115,7 @@ pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> 
             reads: Vec::new(),
             results: Vec::new(),
             features: Vec::new(),
+            made_of: Vec::new(),
         });
     }
     for feature in &definition.features {
@@ -134,8 +142,11 @@ impl Compiler {
             return Err("is there twice; give each feature its own name".to_owned());
         }
         self.feature.clone_from(&feature.name);
+        self.used.clear();
         let node = self.expression(&feature.expression, stream, true, 0)?;
-        self.streams[stream].features.push((feature.name.clone(), node));
+        let stream = &mut self.streams[stream];
+        stream.features.push((feature.name.clone(), node));
+        stream.made_of.push(self.used.clone());
         Ok(())
     }
 
@@ -173,7 +184,15 @@ impl Compiler {
                 };
                 self.streams[stream].scope.lookup(index, &self.lookups[index], key, column)
             }
-            Expression::Aggregate(aggregate) if row => self.aggregate(aggregate, stream),
+            Expression::Aggregate(aggregate) if row => {
+                let node = self.aggregate(aggregate, stream)?;
+                if let Known::Load(load) = self.streams[stream].scope.nodes[node].known
+                    && !self.used.contains(&load)
+                {
+                    self.used.push(load);
+                }
+                Ok(node)
+            }
             Expression::Aggregate(aggregate) => Err(format!(
                 "`{}` stands inside another aggregation; aggregate over fields, and combine aggregations outside",
                 aggregate.kind
@@ -262,7 +281,7 @@ impl Compiler {
         let stream = &mut self.streams[reader];
         let node = stream.scope.load(ty, categories);
         let result = stream.results.len();
-        stream.results.push(Answer { ty, wide, list });
+        stream.results.push(Answer { ty, wide, list, read });
         stream.reads[read].items.push(Item { lane, window: plan, flag, what, result });
         self.made.insert(identity, node);
         Ok(node)
@@ -525,6 +544,17 @@ fn finish_stream(
     let loads = loads.collect();
     let targets: Vec<_> = cells.iter().zip(&wides).map(|(&cell, &wide)| super::Target { cell, wide }).collect();
     let stream = &streams[index];
+    let made = stream.results.iter().zip(&targets).enumerate().map(|(load, (result, &target))| {
+        let of = |info: &&super::expression::NodeInfo| matches!(info.known, Known::Load(other) if other == load);
+        let categories = stream.scope.nodes.iter().find(of).and_then(|info| info.categories.as_deref());
+        super::Made {
+            read: result.read,
+            target,
+            kind: result.ty.kind,
+            categories: categories.unwrap_or_default().to_vec(),
+        }
+    });
+    let made = made.collect();
     let reads: Vec<_> = stream
         .reads
         .iter()
@@ -550,6 +580,8 @@ fn finish_stream(
         reads,
         loads,
         finals,
+        made,
+        made_of: stream.made_of.clone(),
     })
 }
 

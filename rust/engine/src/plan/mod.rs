@@ -10,7 +10,7 @@ mod layout;
 
 use std::sync::Arc;
 
-use crate::aggregate::What;
+pub(crate) use crate::aggregate::What;
 use crate::definition::{Definition, FieldKind, OnLate};
 use crate::derive::Program;
 use crate::error::DefinitionError;
@@ -76,9 +76,21 @@ pub struct StreamPlan {
     pub(crate) loads: Vec<Load>,
     pub(crate) after: Program,
     pub(crate) finals: Vec<Final>,
+    /// The aggregations of its rows, and by feature which it is made of, in the order in which they are written.
+    pub(crate) made: Vec<Made>,
+    pub(crate) made_of: Vec<Vec<usize>>,
     /// Cells: one per output first, then those that only expressions need.
     pub(crate) cells: usize,
     pub(crate) wides: usize,
+}
+
+/// An aggregation of a stream's rows.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub read: usize,
+    pub target: Target,
+    pub kind: FieldKind,
+    pub categories: Vec<String>,
 }
 
 /// A table as its own stream writes it.

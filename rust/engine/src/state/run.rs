@@ -170,8 +170,8 @@ mod tests {
         let mut words = vec![0; SHAPE.words_of(1)];
         let mut run = RunMut { words: &mut words, shape: SHAPE, room: 1 };
         run.set_half(0, 0, time as u32 + 1);
-        run.set_flag(0, 0, time % 2 == 0);
-        run.set_flag(1, 0, time % 3 == 0);
+        run.set_flag(0, 0, time.is_multiple_of(2));
+        run.set_flag(1, 0, time.is_multiple_of(3));
         run.words[0] = time;
         run.words[1] = time * 10;
         words

@@ -357,11 +357,11 @@ impl Table {
     fn drop_gone(&mut self, plan: &TablePlan, reference: Reference, mark: i64, texts: &mut Interner) -> usize {
         let block = self.slab.block_mut(reference);
         let header = Header(block[0]);
-        let mut extra = match number_of(block, header) {
+        let extra = match number_of(block, header) {
             Some(number) => self.extras[number].as_deref_mut(),
             None => None,
         };
-        let past = extra.as_deref_mut().and_then(|extra| extra.past.as_deref_mut());
+        let past = extra.and_then(|extra| extra.past.as_deref_mut());
         let run = run_of(block, header, plan);
         let gone = if self.idle_after.is_some() && past.is_none() || plan.has_past() && past.is_none() {
             0

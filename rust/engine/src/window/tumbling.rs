@@ -12,8 +12,6 @@ pub struct Tumbling {
     pub length: i64,
     /// Whose clock; UTC where there is none.
     pub zone: Option<Arc<Zone>>,
-    /// Ticks of a day: how much longer than its length a window may be where a clock is set back.
-    slack: i64,
 }
 
 impl Tumbling {
@@ -26,12 +24,11 @@ impl Tumbling {
     }
 
     pub(super) fn reach(&self) -> i64 {
-        self.length.saturating_add(self.slack)
+        self.zone.as_ref().map_or(self.length, |zone| zone.reach(self.length))
     }
 }
 
 pub(super) fn compile(length_ns: i64, timezone: Option<&str>, ticks_per_second: i64) -> Result<Tumbling, String> {
     let zone = timezone.map(|name| Zone::compile(name, ticks_per_second)).transpose()?.map(Arc::new);
-    let slack = if zone.is_some() { 86_400 * ticks_per_second } else { 0 };
-    Ok(Tumbling { length: ticks("a window", length_ns, ticks_per_second)?, zone, slack })
+    Ok(Tumbling { length: ticks("a window", length_ns, ticks_per_second)?, zone })
 }
