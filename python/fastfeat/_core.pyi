@@ -10,6 +10,9 @@ __all__ = ["Engine", "LookupTable", "Plan", "Reason", "Row", "ScoreResult", "res
 
 _Value: TypeAlias = float | bool | str | datetime | list[Any] | None
 _Default = TypeVar("_Default")
+_Event: TypeAlias = tuple[datetime, dict[str, Any], bool]
+# Value, beginning and end of the window, events inside, those that left, whether the window keeps events.
+_Explained: TypeAlias = tuple[Any, datetime | None, datetime, list[_Event], list[_Event], bool]
 # Writable memory of doubles. Not bound to Buffer: before Python 3.12 no type says that it is one.
 _Out = TypeVar("_Out")
 
@@ -175,6 +178,10 @@ class Engine:
         """Pushes the rows of a table, in order, and gives a table of their features."""
     def lookup(self, keys: Mapping[str, Any], *, at: int | str | datetime | None = None) -> Row:
         """The features of some keys at a time, by default that of the newest event. Nothing changes."""
+    def _explain(
+        self, feature: int, keys: Mapping[str, Any], *, at: int | str | datetime | None = None
+    ) -> tuple[datetime, Any, list[_Explained]]:
+        """What a feature (by its position) of some keys is made of."""
     def _late_events(self) -> list[tuple[str, datetime, datetime, int, bool]]:
         """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +15,7 @@ from fastfeat._core import LookupTable, Reason, Row, ScoreResult
 from fastfeat.definition import encode
 from fastfeat.durations import duration_ns
 from fastfeat.errors import DefinitionError, ModelError, nearest, shown
+from fastfeat.explanation import ExplainedAggregation, ExplainedEvent, Explanation
 from fastfeat.features import FeatureSet
 from fastfeat.lookups import Lookup
 from fastfeat.sizes import size_bytes
@@ -119,6 +120,23 @@ class Engine(_core.Engine):
         """The newest events that came too late, oldest first: at most `late_events_max` of them."""
         return [LateRecord(*late) for late in self._late_events()]
 
+    def explain(self, feature: str, keys: Mapping[str, Any], *, at: int | str | datetime | None = None) -> Explanation:
+        """Why a feature has its value for some keys, by default at the newest event: its windows and their events.
+
+        Nothing changes. It looks at every event of the windows, so it is for people, not for every event.
+        """
+        names = self._features.names
+        if feature not in names:
+            hint = nearest(str(feature), names) or f" the {len(names)} names are in `features.names`"
+            raise KeyError(f"no feature is called `{feature}`;{hint}")
+        position = names.index(feature)
+        time, value, found = self._explain(position, keys, at=at)
+        definition, parts = self._features.written(feature)
+        # What the engine finds to be the same is told once, and then under the name of the whole.
+        texts = parts if len(parts) == len(found) else (definition,) * len(found)
+        aggregations = tuple(_explained(text, *each) for text, each in zip(texts, found, strict=True))
+        return Explanation(feature, definition, dict(keys), time, value, aggregations)
+
     @property
     def features(self) -> FeatureSet:
         """The features it computes."""
@@ -186,6 +204,13 @@ def _rows(lookup: Lookup) -> LookupTable:
             "it has no rows; give its table with Engine(features, lookups=[...])",
         )
     return lookup.rows
+
+
+def _explained(
+    definition: str, value: Any, since: datetime | None, until: datetime, inside: Any, left: Any, kept: bool
+) -> ExplainedAggregation:
+    events, gone = (tuple(ExplainedEvent(*event) for event in some) for some in (inside, left))
+    return ExplainedAggregation(definition, value, since, until, events, gone, kept)
 
 
 def _evicts(on_limit: object) -> bool:

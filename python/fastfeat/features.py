@@ -13,6 +13,7 @@ from fastfeat.errors import DefinitionError, check_text, shown
 from fastfeat.expressions import Expr, refuse_unfinished
 from fastfeat.lookups import Lookup
 from fastfeat.naming import named
+from fastfeat.nodes import Aggregate, walk
 from fastfeat.printing import keywords, show
 from fastfeat.schema import Timestamp
 from fastfeat.scoping import foreign_streams, lookups, resolve
@@ -96,6 +97,17 @@ class FeatureSet:
         return pyarrow.schema(
             [(each, types[kind]) for each, kind in zip(self.names, self._compiled.types, strict=True)]
         )
+
+    def written(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """A feature as it is written, and its aggregations, each once.
+
+        >>> payments = ff.Stream("payments", {"ts": ff.Timestamp("us"), "amount": ff.Float64()}, time="ts")
+        >>> payments.features(x=ff.col("amount") / ff.col("amount").mean().over("1h")).written("x")
+        ("col('amount') / col('amount').mean().over('1h')", ("col('amount').mean().over('1h')",))
+        """
+        node = next(each.node for each in self._features if each.name == name)
+        aggregates = dict.fromkeys(each for each in walk(node) if isinstance(each, Aggregate))
+        return show(node), tuple(map(show, aggregates))
 
     def describe(self) -> str:
         """The plan as a text for people: which state is kept, and for which feature."""

@@ -20,7 +20,7 @@ use crate::lookup::LookupTable;
 use crate::row::Row;
 use crate::score::{ScoreResult, Scorer};
 use crate::through::{Step, Work};
-use crate::{errors, instant, lookup, plan};
+use crate::{errors, explain, instant, lookup, plan};
 
 /// Stream, time, newest time, microseconds between them, whether it got a row.
 type LateEvent<'py> = (String, Bound<'py, PyDateTime>, Bound<'py, PyDateTime>, i64, bool);
@@ -147,8 +147,29 @@ impl Engine {
     #[pyo3(signature = (keys, *, at=None))]
     fn lookup<'py>(&self, keys: &Bound<'py, PyAny>, at: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Row>> {
         let mut work = self.work()?;
-        self.take_keys(&mut work, keys, at)?;
+        let t = self.take_keys(&mut work, keys, at)?;
+        let Work { core, event, .. } = &mut *work;
+        core.lookup(self.own, event, t).map_err(|error| errors::event(keys.py(), error))?;
         self.row(keys.py(), &work, self.own)
+    }
+
+    /// What a feature (by its position) of some keys is made of: the time, its value, and its aggregations as they are written.
+    #[pyo3(name = "_explain", signature = (feature, keys, *, at=None))]
+    fn explain<'py>(
+        &self,
+        feature: usize,
+        keys: &Bound<'py, PyAny>,
+        at: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyDateTime>, Bound<'py, PyAny>, Vec<explain::Aggregation<'py>>)> {
+        let py = keys.py();
+        let mut work = self.work()?;
+        let t = self.take_keys(&mut work, keys, at)?;
+        let Work { core, event, .. } = &mut *work;
+        let explained = core.explain(self.own, feature, event, t).map_err(|error| errors::event(py, error))?;
+        let ticks_per_second = self.plan.ticks_per_second;
+        let aggregations = explained.iter().map(|each| explain::aggregation(py, each, ticks_per_second));
+        let value = self.layouts[self.own].object(py, core.row(), feature)?;
+        Ok((instant::datetime(py, t, ticks_per_second)?, value, aggregations.collect::<PyResult<_>>()?))
     }
 
     /// The newest late events, oldest first: stream, time, newest time of the stream then, microseconds between them, whether it got a row.

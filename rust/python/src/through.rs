@@ -160,8 +160,8 @@ impl Engine {
         Row::create(py, Arc::clone(&self.layouts[stream]), work.core.row().clone())
     }
 
-    /// Keys through the engine, as of a time. The core then holds their row.
-    pub fn take_keys(&self, work: &mut Work, keys: &Bound<'_, PyAny>, at: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    /// Keys as an event without its other fields, and the ticks of the time that is asked for.
+    pub fn take_keys(&self, work: &mut Work, keys: &Bound<'_, PyAny>, at: Option<&Bound<'_, PyAny>>) -> PyResult<i64> {
         let (py, Work { core, event, .. }) = (keys.py(), work);
         let schema = &self.plan.streams[self.own].schema;
         let mut filling = schema.begin(event);
@@ -185,7 +185,7 @@ impl Engine {
             }
         };
         event.values[schema.time_column] = Value::Time(t);
-        core.lookup(self.own, event, t).map_err(|error| errors::event(py, error))
+        Ok(t)
     }
 
     /// Unlike an event, which may have fields that nobody asked for, keys are all meant.
