@@ -287,6 +287,18 @@ impl Engine {
         self.clocks[stream].newest.map(|newest| newest.saturating_sub(self.plan.streams[stream].lateness))
     }
 
+    /// The newest event time of a stream, in ticks.
+    pub fn newest(&self, stream: usize) -> Option<i64> {
+        self.clocks[stream].newest
+    }
+
+    /// Counts and lists an event that is too late, found before it was pushed: in a table that is refused as a whole.
+    pub fn refuse_late(&mut self, stream: usize, time: i64, newest: i64) -> EventError {
+        self.clocks[stream].late += 1;
+        self.late.add(LateRecord { stream, time, newest, emitted: false });
+        self.late_error(stream, time, newest)
+    }
+
     #[cold]
     fn late_error(&self, stream: usize, t: i64, newest: i64) -> EventError {
         let plan = &self.plan.streams[stream];

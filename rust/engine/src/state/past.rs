@@ -149,7 +149,9 @@ impl Past {
             let slice = slices.slices.back_mut().expect("one has been put in");
             for ((part, part_plan), whole) in slice.parts.iter_mut().zip(&hop.parts).zip(&mut slices.wholes) {
                 part.add(plan, part_plan, run, index, texts);
-                if let Some((whole, value)) = whole.as_mut().zip(tallied(plan, part_plan.lane, run, index)) {
+                if let Some(whole) = whole
+                    && let Some(value) = tallied(plan, part_plan.lane, run, index)
+                {
                     whole.add(value, tally_column(plan, part_plan.lane), texts);
                 }
             }
