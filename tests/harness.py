@@ -19,8 +19,8 @@ from reference_input import LateError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-# DESIGN 3.4: sums, extremes, counts and order to the bit; what has a root, a division or a logarithm in it to some units
-# of the last place; the rest as docs/semantics.md says.
+# DESIGN 3.4: sums, extremes, counts and order to the bit; what has a root, a division or a logarithm in it to some
+# units of the last place; the rest as docs/semantics.md says.
 TOLERANCES = {
     **dict.fromkeys(("var", "std", "skew", "kurtosis", "cov", "corr", "slope", "ewm_sum", "ewm_mean"), 1e-9),
     **dict.fromkeys(("quantile", "median", "entropy"), 1e-12),
@@ -75,14 +75,17 @@ def assert_equals_reference(
 
 def push_both(engine: Engine, reference: Reference, event: Mapping[str, Any], stream: str) -> tuple[Any, Any]:
     """The moment and the engine's row; None and None when both found the event late."""
+    late, moment = None, None
     try:
         moment = reference.accept(event, stream)
-    except LateError as late:
-        with pytest.raises(LateEvent) as caught:
-            engine.push(event, stream=stream)
-        assert caught.value.behind_us == late.behind_ticks * 1_000_000 // reference.ticks_per_second
-        return None, None
-    return moment, engine.push(event, stream=stream)
+    except LateError as error:
+        late = error
+    if late is None:
+        return moment, engine.push(event, stream=stream)
+    with pytest.raises(LateEvent) as caught:
+        engine.push(event, stream=stream)
+    assert caught.value.behind_us == late.behind_ticks * 1_000_000 // reference.ticks_per_second
+    return None, None
 
 
 def assert_row(reference: Reference, moment: Moment, row: Any, where: str = "") -> None:
