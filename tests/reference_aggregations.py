@@ -418,10 +418,17 @@ def result_type(kind: str, source: str | None) -> str:
 # --- How far an answer may be ------------------------------------------------------------------------------------
 
 
+SCALED = ("ewm_sum", "ewm_mean", "quantile", "median", "skew", "kurtosis", "corr", "cov", "slope", "entropy")
+
+
 def scale(kind: str, seen: Seen, *parameters: Any) -> float:
     """The size of what an inexact answer is made of: it may be off by its tolerance of this, where terms cancel."""
-    numbers = [each for each in seen.numbers if isinstance(each, (int, float))] if seen.entries else []
-    if not numbers or not all_finite(numbers):
+    if kind not in SCALED or not seen.entries:
+        return 0.0
+    if kind == "entropy":
+        return 1.0
+    numbers = seen.numbers
+    if not all_finite(numbers):
         return 0.0
     sizes = [abs(Fraction(each)) for each in numbers]
     if kind == "ewm_sum":
@@ -434,7 +441,7 @@ def scale(kind: str, seen: Seen, *parameters: Any) -> float:
         ranked = sorted(map(float, numbers))
         below, share = neighbours(len(ranked), parameters[0] if parameters else 0.5)
         return max(abs(each) for each in ranked[below : below + 2]) if share else 0.0
-    if kind in ("skew", "kurtosis", "corr", "entropy"):
+    if kind in ("skew", "kurtosis", "corr"):
         return 1.0
     if kind in ("cov", "slope") and len(numbers) > 1:
         points = (

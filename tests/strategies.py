@@ -15,7 +15,7 @@ from typing import Any
 import fastfeat as ff
 from fastfeat import Stream, col
 from hypothesis import strategies as st
-from strategies_aggregations import ALL_TIME, WindowChoice, features_of, plain_windows, window_choices
+from strategies_aggregations import WINDOW_KINDS, WindowChoice, features_of, plain_windows, window_choices
 from strategies_events import CATEGORIES, IN_ORDER, SHARP_INTS, UNITS, WITHIN, event_lists, long_run
 from strategies_expressions import LOOKUPS, PAYMENT_COLUMNS, Columns, login_columns, whole
 
@@ -110,7 +110,8 @@ def windows_of(
     if language == PLAIN:
         choice = plain_windows(*options.values())
         return draw(st.lists(choice, min_size=1, max_size=3, unique=True))
-    return draw(st.lists(window_choices(zones=zones, **options) | st.just(ALL_TIME), min_size=1, max_size=4))
+    kinds = draw(st.lists(st.sampled_from(WINDOW_KINDS), min_size=2, max_size=4, unique=True))
+    return [draw(window_choices(kind, zones=zones, **options)) for kind in kinds]
 
 
 @st.composite
@@ -122,8 +123,9 @@ def features_over(
     if language == WHOLE:
         columns = whole(columns, col("merchant"))
         others = None if logins is None or others is None else whole(others, logins.col("customer"))
-    drawn = st.lists(features_of(windows, columns, logins, others), min_size=1, max_size=4)
-    return payments.features(**{f"f{index}": expression for index, expression in enumerate(draw(drawn))})
+    feature = features_of(windows, columns, logins, others)
+    made = [draw(feature) for _ in range(draw(st.sampled_from((1, 2, 3, 4, 6) if language == WHOLE else (1, 2, 3, 4))))]
+    return payments.features(**{f"f{index}": expression for index, expression in enumerate(made)})
 
 
 def edges_ns(windows: Sequence[WindowChoice]) -> list[int]:
