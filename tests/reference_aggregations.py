@@ -107,39 +107,44 @@ def std(seen: Seen) -> float | None:
     return None if variance is None else math.sqrt(variance)
 
 
-def central_moment(numbers: Sequence[Any], power: int) -> Fraction:
-    """Of the population."""
-    middle = exact_sum(numbers) / len(numbers)
-    return sum(((Fraction(each) - middle) ** power for each in numbers), Fraction(0)) / len(numbers)
+def central_moments(numbers: Sequence[Any]) -> tuple[Fraction, Fraction, Fraction]:
+    """The second, third and fourth of the population, from exact sums of powers."""
+    middle, second, third, fourth = (exact_sum(numbers, power) / len(numbers) for power in (1, 2, 3, 4))
+    return (
+        second - middle**2,
+        third - 3 * middle * second + 2 * middle**3,
+        fourth - 4 * middle * third + 6 * middle**2 * second - 3 * middle**4,
+    )
 
 
 def skew(seen: Seen) -> float | None:
     numbers = seen.numbers
     if not all_finite(numbers):
         return math.nan
-    if not numbers or (second := central_moment(numbers, 2)) == 0:
+    if not numbers:
         return None
-    third = central_moment(numbers, 3)
-    return signed_root(third, third * third / second**3)
+    second, third, _ = central_moments(numbers)
+    return None if second == 0 else signed_root(third, third * third / second**3)
 
 
 def kurtosis(seen: Seen) -> float | None:
     numbers = seen.numbers
     if not all_finite(numbers):
         return math.nan
-    if not numbers or (second := central_moment(numbers, 2)) == 0:
+    if not numbers:
         return None
-    return nearest_double(central_moment(numbers, 4) / second**2 - 3)
+    second, _, fourth = central_moments(numbers)
+    return None if second == 0 else nearest_double(fourth / second**2 - 3)
 
 
 def cross_sums(pairs: Sequence[tuple[Any, Any]]) -> tuple[Fraction, Fraction, Fraction]:
     """Sums of the squares and of the products of the deviations: of x, of y, of both."""
-    xs, ys = [Fraction(x) for x, _ in pairs], [Fraction(y) for _, y in pairs]
-    x_mean, y_mean = sum(xs) / len(xs), sum(ys) / len(ys)
+    xs, ys = [x for x, _ in pairs], [y for _, y in pairs]
+    x_sum, y_sum = exact_sum(xs), exact_sum(ys)
     return (
-        sum(((x - x_mean) ** 2 for x in xs), Fraction(0)),
-        sum(((y - y_mean) ** 2 for y in ys), Fraction(0)),
-        sum(((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys, strict=True)), Fraction(0)),
+        exact_sum(xs, power=2) - x_sum * x_sum / len(pairs),
+        exact_sum(ys, power=2) - y_sum * y_sum / len(pairs),
+        exact_dot(xs, ys) - x_sum * y_sum / len(pairs),
     )
 
 
@@ -166,9 +171,13 @@ def slope(seen: Seen) -> float | None:
         return None
     if not all_finite(seen.numbers):
         return math.nan
-    points = [(Fraction(entry.time, 1_000_000_000), number(entry.values[0])) for entry in seen.entries]
-    tt, _, ty = cross_sums(points)
-    return nearest_double(ty / tt)
+    tt, _, ty = cross_sums(over_time(seen))
+    return nearest_double(ty / tt * 1_000_000_000)
+
+
+def over_time(seen: Seen) -> list[tuple[int, Any]]:
+    """Nanoseconds and values."""
+    return [(entry.time, number(entry.values[0])) for entry in seen.entries]
 
 
 def weights(seen: Seen, half_life: int) -> list[Fraction]:
@@ -444,17 +453,13 @@ def scale(kind: str, seen: Seen, *parameters: Any) -> float:
     if kind in ("skew", "kurtosis", "corr"):
         return 1.0
     if kind in ("cov", "slope") and len(numbers) > 1:
-        points = (
-            seen.pairs
-            if kind == "cov"
-            else [(Fraction(e.time, 10**9), x) for e, x in zip(seen.entries, numbers, strict=True)]
-        )
+        points = seen.pairs if kind == "cov" else over_time(seen)
         if not all_finite([each for pair in points for each in pair]):
             return 0.0
         xx, yy, _ = cross_sums(points)
         if kind == "cov":
             return signed_root(Fraction(1), xx * yy / (len(numbers) - 1) ** 2)
-        return signed_root(Fraction(1), yy / xx) if xx else 0.0
+        return signed_root(Fraction(1), yy / xx) * 1e9 if xx else 0.0
     return 0.0
 
 
@@ -465,12 +470,17 @@ SMALLEST_EXPONENT = 1074
 HUGE_POWER = 2**200
 
 
+def units(number: Any) -> int:
+    numerator, denominator = number.as_integer_ratio()
+    return int(numerator) << (SMALLEST_EXPONENT - denominator.bit_length() + 1)
+
+
 def exact_sum(numbers: Sequence[Any], power: int = 1) -> Fraction:
-    units = 0
-    for each in numbers:
-        numerator, denominator = each.as_integer_ratio()
-        units += (numerator << (SMALLEST_EXPONENT - denominator.bit_length() + 1)) ** power
-    return Fraction(units, 1 << (SMALLEST_EXPONENT * power))
+    return Fraction(sum(units(each) ** power for each in numbers), 1 << (SMALLEST_EXPONENT * power))
+
+
+def exact_dot(xs: Sequence[Any], ys: Sequence[Any]) -> Fraction:
+    return Fraction(sum(units(x) * units(y) for x, y in zip(xs, ys, strict=True)), 1 << (2 * SMALLEST_EXPONENT))
 
 
 def special_sum(numbers: Sequence[Any]) -> float:
