@@ -189,6 +189,14 @@ def row_bits(row: Any) -> Any:
     return typed, numpy.asarray(row).view(numpy.uint64).tolist()
 
 
+def sorted_by_time(case):
+    """The same events in order of time, those of equal times as they arrived."""
+    times = Reference(definition(case.features))
+    at = [times.schemas[name].check(event)[times.schemas[name].time].ticks for name, event in case.events]
+    order = sorted(range(len(at)), key=lambda place: (at[place], place))
+    return [case.events[place] for place in order]
+
+
 # --- Tables of cases: one feature `it` over PAYMENTS ---------------------------------------------------------------
 
 

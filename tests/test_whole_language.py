@@ -6,7 +6,7 @@ import random
 import pyarrow
 import pytest
 from fastfeat import Engine
-from harness import assert_equals_reference, assert_row, definition, row_bits
+from harness import assert_equals_reference, assert_row, definition, row_bits, sorted_by_time
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from reference import Reference, TooFarBackError
@@ -133,11 +133,3 @@ def test_lookups_equal_the_reference(case, data):
             continue
         row = engine.lookup(given_keys, at=in_unit(at_ns, unit))
         assert_row(reference, moment, row, f"lookup of {given_keys} at {at_ns} ns")
-
-
-def sorted_by_time(case):
-    """The same events in order of time, those of equal times as they arrived."""
-    times = Reference(definition(case.features))
-    at = [times.schemas[name].check(event)[times.schemas[name].time].ticks for name, event in case.events]
-    order = sorted(range(len(at)), key=lambda place: (at[place], place))
-    return [case.events[place] for place in order]
