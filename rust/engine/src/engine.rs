@@ -2,32 +2,69 @@
 
 use std::sync::Arc;
 
-use crate::definition::FieldKind;
+use crate::definition::{FieldKind, OnLate};
 use crate::error::EventError;
 use crate::event::{Event, Value};
+use crate::explain::filler;
 use crate::key;
-use crate::plan::{Final, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
+use crate::late::{LateEvents, LateRecord};
+use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
+use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
-use crate::state::interner::{ABSENT, Interner};
-use crate::state::lanes::{self, Cells, Question};
+use crate::state::answer::Question;
+use crate::state::interner::Interner;
 use crate::state::table::{Key, Table, texts};
+use crate::state::{Cells, Run, RunMut};
+
+/// What an engine is told beside its plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of state at which `on_limit` begins.
+    pub memory_limit: Option<u64>,
+    /// What happens then.
+    pub on_limit: OnLimit,
+    /// All-time features let a key go when its newest event is so many ticks behind the watermark.
+    pub idle_after: Option<i64>,
+    /// How many late events are listed.
+    pub late_events_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { memory_limit: None, on_limit: OnLimit::Error, idle_after: None, late_events_max: 1_000 }
+    }
+}
+
+/// What happens when the state has reached its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLimit {
+    /// Events of new keys are refused.
+    Error,
+    /// The keys that have been idle for longest go.
+    EvictIdle,
+}
 
 /// Features over streams, and the state they need.
 #[derive(Debug)]
 pub struct Engine {
-    plan: Arc<Plan>,
-    tables: Vec<Table>,
-    interner: Interner,
-    clocks: Vec<Clock>,
+    pub(crate) plan: Arc<Plan>,
+    options: Options,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) interner: Interner,
+    lookups: Lookups,
+    pub(crate) clocks: Vec<Clock>,
+    late: LateEvents,
+    evicted: u64,
+    refused: u64,
     row: FeatureRow,
     scratch: Scratch,
 }
 
 /// What a stream has come to.
 #[derive(Clone, Debug, Default)]
-struct Clock {
-    newest: Option<i64>,
+pub(crate) struct Clock {
+    pub newest: Option<i64>,
     events: u64,
     late: u64,
 }
@@ -35,11 +72,36 @@ struct Clock {
 /// Buffers of one event, reused.
 #[derive(Debug, Default)]
 struct Scratch {
-    key: Vec<u8>,
+    /// Bytes of the keys of an event, one after the other.
+    keys: Vec<u8>,
+    /// Where each table's key lies there, and its state.
+    located: Vec<Located>,
     record: Vec<u64>,
     cells: Cells,
     /// Texts of an event that is only looked at.
     borrowed: Vec<u32>,
+}
+
+/// A key of an event on its way through.
+#[derive(Clone, Copy, Debug)]
+struct Located {
+    hash: u64,
+    start: usize,
+    end: usize,
+    found: Option<u32>,
+    /// False where a part of the key is null.
+    keyed: bool,
+}
+
+/// What becomes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// It is stored.
+    Store,
+    /// It is only looked at.
+    Look,
+    /// It is too late to be stored: its row is of what is still known at this watermark.
+    Late(i64),
 }
 
 /// What an engine has seen and holds.
@@ -51,21 +113,40 @@ pub struct Stats {
     pub events: Vec<u64>,
     /// Late events, by stream.
     pub late: Vec<u64>,
-    /// Bytes that the state holds.
+    /// Bytes that the state holds, reference data included.
     pub state_bytes: u64,
     /// Newest event time by stream, in ticks.
     pub newest: Vec<Option<i64>>,
+    /// Reference data, in the order of the plan.
+    pub lookups: Vec<LookupStats>,
+    /// Keys that left because nothing could see them any more.
+    pub expired: u64,
+    /// Keys that left because the memory limit was reached.
+    pub evicted: u64,
+    /// Events refused because the memory limit was reached.
+    pub refused: u64,
 }
 
 impl Engine {
     /// An engine without any state yet.
     pub fn new(plan: Arc<Plan>) -> Self {
+        Self::with_options(plan, Options::default())
+    }
+
+    /// The same, told more.
+    pub fn with_options(plan: Arc<Plan>, options: Options) -> Self {
+        let evicts = options.memory_limit.is_some() && options.on_limit == OnLimit::EvictIdle;
         Self {
-            tables: plan.tables.iter().map(|_| Table::default()).collect(),
+            tables: plan.tables.iter().map(|table| Table::new(table, options.idle_after, evicts)).collect(),
             clocks: plan.streams.iter().map(|_| Clock::default()).collect(),
             interner: Interner::default(),
+            lookups: Lookups::new(&plan.lookups),
+            late: LateEvents::new(options.late_events_max),
+            evicted: 0,
+            refused: 0,
             row: FeatureRow::default(),
             scratch: Scratch::default(),
+            options,
             plan,
         }
     }
@@ -78,21 +159,34 @@ impl Engine {
     /// Takes an event that its schema has accepted. True when `row()` now holds its row, false when its stream has no features.
     ///
     /// # Errors
-    /// [`EventError::Late`] when the event is older than the newest of its stream; nothing has changed then but the count of late ones.
+    /// [`EventError::Late`] when the event is before the watermark of its stream and the stream rejects such events;
+    /// [`EventError::Memory`] when it has a new key and the limit is reached. Nothing has changed then but the counts.
     #[inline]
     pub fn push(&mut self, stream: usize, event: &mut Event) -> Result<bool, EventError> {
-        let t = match self.admit(stream, event) {
-            Ok(t) => t,
-            Err(error) => {
-                self.clocks[stream].late += 1;
-                return Err(error);
-            }
-        };
+        let (t, mark) = self.times(stream, event);
         let plan = Arc::clone(&self.plan);
-        let clock = &mut self.clocks[stream];
-        clock.newest = Some(t);
-        clock.events += 1;
-        self.answer::<true>(&plan, stream, event, t);
+        let stay = match mark {
+            Some(mark) if t < mark => {
+                let emits = plan.streams[stream].on_late == OnLate::Emit;
+                let clock = &mut self.clocks[stream];
+                clock.late += 1;
+                let newest = clock.newest.unwrap_or(t);
+                self.late.add(LateRecord { stream, time: t, newest, emitted: emits });
+                if !emits {
+                    return Err(self.late_error(stream, t, newest));
+                }
+                Stay::Late(mark)
+            }
+            _ => Stay::Store,
+        };
+        self.locate(&plan, stream, event, stay != Stay::Look);
+        if stay == Stay::Store {
+            self.make_room(&plan, stream)?;
+            let clock = &mut self.clocks[stream];
+            clock.newest = clock.newest.max(Some(t));
+            clock.events += 1;
+        }
+        self.answer(&plan, stream, event, t, stay);
         Ok(!plan.streams[stream].outputs.is_empty())
     }
 
@@ -101,10 +195,43 @@ impl Engine {
     /// # Errors
     /// [`EventError::Late`] where `push` would refuse it.
     pub fn peek(&mut self, stream: usize, event: &mut Event) -> Result<bool, EventError> {
-        let t = self.admit(stream, event)?;
+        let (t, mark) = self.times(stream, event);
         let plan = Arc::clone(&self.plan);
-        self.answer::<false>(&plan, stream, event, t);
+        let stay = match mark {
+            Some(mark) if t < mark && plan.streams[stream].on_late == OnLate::Emit => Stay::Late(mark),
+            Some(mark) if t < mark => {
+                let newest = self.clocks[stream].newest.unwrap_or(t);
+                return Err(self.late_error(stream, t, newest));
+            }
+            _ => Stay::Look,
+        };
+        self.locate(&plan, stream, event, false);
+        self.answer(&plan, stream, event, t, stay);
         Ok(!plan.streams[stream].outputs.is_empty())
+    }
+
+    /// The features of a stream at time `at` for the keys that the columns of `event` give; `row()` then holds them. Nothing changes.
+    ///
+    /// # Errors
+    /// [`EventError::TooOld`] when `at` is before the watermark: what was known then has been given up.
+    pub fn lookup(&mut self, stream: usize, event: &mut Event, at: i64) -> Result<(), EventError> {
+        let plan = Arc::clone(&self.plan);
+        if let Some(mark) = self.mark_of(stream).filter(|&mark| at < mark) {
+            return Err(EventError::TooOld {
+                stream: plan.streams[stream].schema.stream.clone(),
+                at: iso_ticks(at, plan.ticks_per_second),
+                watermark: iso_ticks(mark, plan.ticks_per_second),
+            });
+        }
+        self.locate(&plan, stream, event, false);
+        self.scratch.located.iter_mut().for_each(|located| located.keyed &= located.found.is_some());
+        self.read(&plan, stream, event, at, None, false);
+        Ok(())
+    }
+
+    /// The answers behind the last row.
+    pub(crate) fn cells(&self) -> &Cells {
+        &self.scratch.cells
     }
 
     /// The row of the last `push` or `peek` that returned true.
@@ -112,34 +239,56 @@ impl Engine {
         &self.row
     }
 
+    /// Gives a lookup its rows: from the next event on, all of them at once. The version of the table, counted from 1.
+    ///
+    /// # Errors
+    /// No lookup of this name, or a table of other columns; nothing has changed then.
+    pub fn set_lookup(&mut self, name: &str, table: Arc<LookupTable>) -> Result<u64, LookupError> {
+        self.lookups.set(&self.plan.lookups, name, table)
+    }
+
+    /// The newest of the events that came too late, the oldest of them first.
+    pub fn late_events(&self) -> impl Iterator<Item = &LateRecord> {
+        self.late.iter()
+    }
+
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let scratch = (self.scratch.key.capacity() + self.scratch.record.capacity() * 8) as u64;
         Stats {
             keys: self.tables.iter().map(|table| table.keys() as u64).sum(),
             events: self.clocks.iter().map(|clock| clock.events).collect(),
             late: self.clocks.iter().map(|clock| clock.late).collect(),
             newest: self.clocks.iter().map(|clock| clock.newest).collect(),
-            state_bytes: self.tables.iter().map(|table| table.bytes() as u64).sum::<u64>()
-                + self.interner.bytes() as u64
-                + scratch,
+            state_bytes: self.bytes(),
+            lookups: self.lookups.stats(&self.plan.lookups),
+            expired: self.tables.iter().map(|table| table.expired).sum(),
+            evicted: self.evicted,
+            refused: self.refused,
         }
     }
 
-    /// The event's time, if it is in order.
-    fn admit(&self, stream: usize, event: &Event) -> Result<i64, EventError> {
+    fn bytes(&self) -> u64 {
+        let scratch = self.scratch.keys.capacity() + self.scratch.record.capacity() * 8;
+        let tables: usize = self.tables.iter().map(Table::bytes).sum();
+        (tables + self.interner.bytes() + self.lookups.bytes() + self.late.bytes() + scratch) as u64
+    }
+
+    /// The event's time, and the watermark of its stream.
+    fn times(&self, stream: usize, event: &Event) -> (i64, Option<i64>) {
         let schema = &self.plan.streams[stream].schema;
         let Value::Time(t) = event.values[schema.time_column] else {
             unreachable!("a schema accepts no event without a time")
         };
-        match self.clocks[stream].newest {
-            Some(newest) if t < newest => Err(self.late(stream, t, newest)),
-            _ => Ok(t),
-        }
+        (t, self.mark_of(stream))
+    }
+
+    /// The watermark of a stream: no event of it to come is earlier.
+    pub fn mark_of(&self, stream: usize) -> Option<i64> {
+        self.clocks[stream].newest.map(|newest| newest.saturating_sub(self.plan.streams[stream].lateness))
     }
 
     #[cold]
-    fn late(&self, stream: usize, t: i64, newest: i64) -> EventError {
+    fn late_error(&self, stream: usize, t: i64, newest: i64) -> EventError {
         let plan = &self.plan.streams[stream];
         let us = |ticks: i128| (ticks * 1_000_000 / i128::from(self.plan.ticks_per_second)) as i64;
         EventError::Late {
@@ -147,76 +296,152 @@ impl Engine {
             time: iso_ticks(t, self.plan.ticks_per_second),
             newest: iso_ticks(newest, self.plan.ticks_per_second),
             behind_us: us(i128::from(newest) - i128::from(t)),
-            lateness_us: 0,
+            lateness_us: us(i128::from(plan.lateness)),
         }
     }
 
+    /// Computes what is known from the event alone, and finds the state of its keys.
+    fn locate(&mut self, plan: &Plan, stream: usize, event: &mut Event, counts: bool) {
+        let plan_stream = &plan.streams[stream];
+        plan_stream.before.run(event, &mut self.lookups.context(plan.ticks_per_second, counts));
+        let Scratch { keys, located, .. } = &mut self.scratch;
+        keys.clear();
+        located.clear();
+        for write in &plan_stream.writes {
+            let start = keys.len();
+            let keyed = key::encode(&write.key, event, keys);
+            let hash = key::hash(&keys[start..]);
+            let key = Key { hash, bytes: &keys[start..] };
+            let found = if keyed { self.tables[write.table].find(key) } else { None };
+            located.push(Located { hash, start, end: keys.len(), found, keyed });
+        }
+    }
+
+    /// Makes room for the event's new keys, or refuses it.
+    fn make_room(&mut self, plan: &Plan, stream: usize) -> Result<(), EventError> {
+        let Some(limit) = self.options.memory_limit else { return Ok(()) };
+        let is_new = |located: &Located| located.keyed && located.found.is_none();
+        if self.bytes().saturating_add(MARGIN_BYTES) <= limit || !self.scratch.located.iter().any(is_new) {
+            return Ok(());
+        }
+        if self.options.on_limit == OnLimit::Error {
+            self.refused += 1;
+            return Err(EventError::Memory {
+                stream: plan.streams[stream].schema.stream.clone(),
+                limit_bytes: limit,
+                state_bytes: self.bytes(),
+            });
+        }
+        for (write, located) in plan.streams[stream].writes.iter().zip(&self.scratch.located) {
+            if is_new(located) && self.tables[write.table].evict(&plan.tables[write.table], &mut self.interner) {
+                self.evicted += 1;
+            }
+        }
+        // The key that went may have been one of the event's own.
+        for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
+            let key = Key { hash: located.hash, bytes: &self.scratch.keys[located.start..located.end] };
+            located.found = if located.keyed { self.tables[write.table].find(key) } else { None };
+        }
+        Ok(())
+    }
+
     /// Answers every read of the event's row and, when it is there to stay, stores it.
-    fn answer<const STORE: bool>(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64) {
+    fn answer(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, stay: Stay) {
+        let late = if let Stay::Late(mark) = stay { Some(mark) } else { None };
+        self.read(plan, stream, event, t, Some(late), stay == Stay::Store);
+    }
+
+    /// Answers every read of a row at `t`. With `own` the event is one of its row, before the watermark it names where it is late.
+    fn read(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, own: Option<Option<i64>>, stores: bool) {
         let (plan_stream, ticks) = (&plan.streams[stream], plan.ticks_per_second);
-        plan_stream.before.run(event, ticks);
-        let Scratch { key: key_bytes, record, cells, borrowed } = &mut self.scratch;
+        let Scratch { keys, located, record, cells, borrowed } = &mut self.scratch;
         cells.values.resize(plan_stream.cells, NULL);
         cells.wides.resize(plan_stream.wides, 0);
-
-        for write in &plan_stream.writes {
+        cells.lists.clear();
+        for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
             let table_plan = &plan.tables[write.table];
             let table = &mut self.tables[write.table];
-            let keyed = key::encode(&write.key, event, key_bytes);
-            let found_key = Key { hash: key::hash(key_bytes), bytes: key_bytes };
-            let found = if keyed { table.find(found_key) } else { None };
-            let stores = STORE && keyed;
-            if keyed {
+            let is_own = located.keyed && own.is_some();
+            if is_own {
                 fill(table_plan, event, t, record, &mut self.interner);
             }
+            let run = Run::new(record, table_plan.shape, 1, 1);
             if let Some(read) = write.read {
-                let newcomer = keyed.then_some(record.as_slice());
-                let read = &plan_stream.reads[read];
-                table.answer(found, &Question { table: table_plan, read, t, newcomer, ticks_per_second: ticks }, cells);
+                let question = Question {
+                    plan: table_plan,
+                    read: &plan_stream.reads[read],
+                    t,
+                    newcomer: is_own.then_some(run),
+                    mark: own.flatten(),
+                    idle_after: None,
+                    ticks_per_second: ticks,
+                };
+                table.answer(located.found, &question, &self.interner, cells);
             }
-            if keyed && !STORE {
-                borrowed.extend(texts(table_plan, record));
+            if is_own && !stores {
+                borrowed.extend(texts(table_plan, run, 0));
             }
-            if stores {
+            if is_own && stores {
                 let mark = mark(plan, table_plan, &self.clocks);
-                table.append(table_plan, found, found_key, record, mark, &mut self.interner);
+                let key = Key { hash: located.hash, bytes: &keys[located.start..located.end] };
+                table.store(table_plan, located.found, key, run, mark, &mut self.interner);
+                table.expire(table_plan, mark, &mut self.interner);
             }
         }
         for read in plan_stream.reads.iter().filter(|read| !read.own) {
             let table = &mut self.tables[read.table];
-            let keyed = key::encode(&read.key, event, key_bytes);
-            let found = if keyed { table.find(Key { hash: key::hash(key_bytes), bytes: key_bytes }) } else { None };
-            let question =
-                Question { table: &plan.tables[read.table], read, t, newcomer: None, ticks_per_second: ticks };
-            table.answer(found, &question, cells);
+            let start = keys.len();
+            let keyed = key::encode(&read.key, event, keys);
+            let bytes = &keys[start..];
+            let found = if keyed { table.find(Key { hash: key::hash(bytes), bytes }) } else { None };
+            let question = Question {
+                plan: &plan.tables[read.table],
+                read,
+                t,
+                newcomer: None,
+                mark: own.flatten(),
+                idle_after: None,
+                ticks_per_second: ticks,
+            };
+            table.answer(found, &question, &self.interner, cells);
+            keys.truncate(start);
         }
-        finish(plan_stream, event, cells, &self.interner, &mut self.row, ticks);
+        let mut context = self.lookups.context(ticks, stores);
+        finish(plan_stream, event, cells, &self.interner, &mut self.row, &mut context);
         for id in borrowed.drain(..) {
             self.interner.release(id);
         }
     }
 }
 
-/// Writes the event as a record of a table.
+/// State that is not counted as it grows.
+const MARGIN_BYTES: u64 = 1 << 19;
+
+/// Writes the event as a run of one.
 fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();
-    record.resize(table.record_words, 0);
+    record.resize(table.shape.words_of(1), 0);
     record[0] = t as u64;
+    let mut run = RunMut { words: record, shape: table.shape, room: 1 };
     for column in &table.columns {
         let payload = payload(column, event, interner);
         match column.place {
-            Place::Word(word) => record[word] = payload,
-            Place::Half(half) => lanes::set_half(record, half, payload as u32),
+            // The time is that of the row.
+            Place::Word(0) => {}
+            Place::Word(word) => run.words[word] = payload,
+            Place::Half(half) => run.set_half(half, 0, payload as u32),
         }
     }
-    for (index, mask) in table.masks.iter().enumerate() {
-        let valid = mask.valid.is_none_or(|slot| event.values[slot] != Value::Null);
-        let holds = mask.condition.is_none_or(|slot| event.values[slot] == Value::Bool(true));
-        lanes::set_flag(record, index, valid && holds);
+    for (flag, plan) in table.flags.iter().enumerate() {
+        if let FlagPlan::Mask { valid, condition, .. } = plan {
+            let there = valid.iter().all(|&slot| event.values[slot] != Value::Null);
+            let holds = condition.is_none_or(|slot| event.values[slot] == Value::Bool(true));
+            run.set_flag(flag, 0, there && holds);
+        }
     }
 }
 
-/// A value as 64 bits; of a null, which its mask leaves out, any will do but for a text's number.
+/// A value as 64 bits; of a null, which its mask leaves out, something that explanations know it by.
 #[inline]
 fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
     match event.values[column.slot] {
@@ -225,7 +450,7 @@ fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
         Value::Int(x) | Value::Time(x) => x as u64,
         Value::Bool(x) => u64::from(x),
         Value::Text(text) => u64::from(interner.acquire(event.text(text))),
-        Value::Null => u64::from(if column.kind == FieldKind::String { ABSENT } else { 0 }),
+        Value::Null => filler(column.kind),
     }
 }
 
@@ -247,18 +472,23 @@ fn finish(
     cells: &Cells,
     interner: &Interner,
     row: &mut FeatureRow,
-    ticks_per_second: i64,
+    context: &mut Context<'_>,
 ) {
     for load in &plan.loads {
         let value = loaded(load, cells, event, interner);
         event.values.push(value);
     }
-    plan.after.run(event, ticks_per_second);
+    plan.after.run(event, context);
     row.reset(plan.outputs.len(), plan.exact);
     row.values.copy_from_slice(&cells.values[..plan.outputs.len()]);
     for last in &plan.finals {
         match *last {
             Final::Exact { wide, exact } => row.exact[exact] = cells.wides[wide] as i64,
+            Final::List { feature, wide, exact, kind } => {
+                let place = cells.wides[wide];
+                let (start, len) = ((place >> 32) as usize, (place & 0xFFFF_FFFF) as usize);
+                row.set_list(feature, exact, kind, &cells.lists[start..start + len], |id| interner.text(id));
+            }
             Final::Text { feature, wide, exact } => {
                 if !crate::row::is_null(row.values[feature]) {
                     row.set_text(feature, exact, interner.text(cells.wides[wide] as u32));

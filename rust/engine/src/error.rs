@@ -74,7 +74,7 @@ pub enum EventError {
     /// It is older than the lateness of its stream allows.
     #[error(
         "stream `{stream}`: event at {time} is {behind_us} us older than the newest ({newest}) and the stream allows {lateness_us} us; \
-         put the input in the order of its time"
+         give the stream a longer `lateness`, or `on_late=\"emit\"`, or put the input in the order of its time"
     )]
     Late {
         /// Name of the stream.
@@ -87,6 +87,32 @@ pub enum EventError {
         behind_us: i64,
         /// How much is allowed.
         lateness_us: i64,
+    },
+    /// It has a new key, and the state has reached its limit.
+    #[error(
+        "stream `{stream}`: the state holds {state_bytes} bytes of the {limit_bytes} that `memory_limit` allows, and the event has a new key; \
+         raise the limit, or use `on_limit=\"evict_idle\"`"
+    )]
+    Memory {
+        /// Name of the stream.
+        stream: String,
+        /// The limit.
+        limit_bytes: u64,
+        /// What the state holds.
+        state_bytes: u64,
+    },
+    /// A lookup asks for a time that has been given up.
+    #[error(
+        "stream `{stream}`: {at} is before the watermark {watermark}, and what was known then has been given up; \
+         ask for the watermark or later, or backfill"
+    )]
+    TooOld {
+        /// Name of the stream.
+        stream: String,
+        /// ISO 8601 time that was asked for.
+        at: String,
+        /// ISO 8601 time from which on lookups answer.
+        watermark: String,
     },
     /// A table does not have the columns the stream needs.
     #[error("stream `{stream}`: {message}")]

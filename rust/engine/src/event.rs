@@ -60,6 +60,27 @@ impl Event {
         &self.text[text.start as usize..(text.start + text.len) as usize]
     }
 
+    /// Copies a text of the buffer in Unicode lower case.
+    pub(crate) fn store_lower(&mut self, text: Text) -> Text {
+        let (from, end) = (text.start as usize, (text.start + text.len) as usize);
+        let start = self.text.len();
+        if self.text[from..end].is_ascii() {
+            self.text.extend_from_within(from..end);
+            self.text[start..].make_ascii_lowercase();
+        } else if self.text[from..end].contains('Σ') {
+            // The one letter whose lower case depends on its neighbours; rare enough for an allocation.
+            let lower = self.text[from..end].to_lowercase();
+            self.text.push_str(&lower);
+        } else {
+            let mut at = from;
+            while let Some(letter) = self.text[at..end].chars().next() {
+                self.text.extend(letter.to_lowercase());
+                at += letter.len_utf8();
+            }
+        }
+        Text { start: start as u32, len: (self.text.len() - start) as u32 }
+    }
+
     /// Remembers that a field has been given.
     #[inline]
     pub(crate) fn give(&mut self, column: usize) {

@@ -67,6 +67,15 @@ impl KeyIndex {
         slot.expect("a key that moves is in the index").1 = new;
     }
 
+    /// Takes out a reference that is there.
+    pub fn remove(&mut self, hash: u64, reference: u32) {
+        let short = hash as u32;
+        let slot =
+            self.shards[Self::shard(hash)].find_entry(spread(short), |&(h, other)| h == short && other == reference);
+        slot.expect("a key that leaves is in the index").remove();
+        self.len -= 1;
+    }
+
     /// Number of keys.
     pub fn keys(&self) -> usize {
         self.len
@@ -93,9 +102,8 @@ pub struct KeyPart {
     pub kind: FieldKind,
 }
 
-/// Encodes the parts so that equal keys have equal bytes and different ones different bytes. False when a part is null.
+/// Appends the parts so that equal keys have equal bytes and different ones different bytes. False when a part is null.
 pub fn encode(parts: &[KeyPart], event: &Event, bytes: &mut Vec<u8>) -> bool {
-    bytes.clear();
     for part in parts {
         match event.values[part.slot] {
             Value::Null => return false,

@@ -3,7 +3,7 @@
 //! The map, in the order data flows:
 //! `definition` (what the user asked for) -> `plan` (indexes instead of names) ->
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
-//! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row) -> `row`; `engine` calls them in this order.
+//! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
 
 pub mod aggregate;
 pub mod codec;
@@ -12,7 +12,10 @@ pub mod derive;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod explain;
 pub mod key;
+pub mod late;
+pub mod lookup;
 pub mod plan;
 pub mod row;
 pub mod schema;

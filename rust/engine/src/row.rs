@@ -22,8 +22,10 @@ pub fn canonical(value: f64) -> f64 {
 pub struct Output {
     /// Name of the feature.
     pub name: String,
-    /// Its type.
+    /// Its type; of a list that of its elements.
     pub kind: FieldKind,
+    /// Whether it is several values.
+    pub list: bool,
     /// Categories in code order, for a categorical.
     pub categories: Vec<String>,
     /// Where `FeatureRow::exact` holds what a double cannot: an Int64 beyond 2^53, a timestamp's ticks, a text.
@@ -38,6 +40,8 @@ pub struct FeatureRow {
     /// By `Output::exact`: the whole number, the ticks, or a packed place in `text`. Means nothing where the value is null.
     pub exact: Vec<i64>,
     text: String,
+    /// Elements of lists as 64 bits; of a text its packed place in `text`.
+    elements: Vec<u64>,
 }
 
 /// One value of a row, with its type.
@@ -65,13 +69,56 @@ impl FeatureRow {
         self.exact.clear();
         self.exact.resize(exact, 0);
         self.text.clear();
+        self.elements.clear();
+    }
+
+    /// Copies the elements of a list into the row; of none the row has a null.
+    pub(crate) fn set_list<'t>(
+        &mut self,
+        feature: usize,
+        exact: usize,
+        kind: FieldKind,
+        elements: &[u64],
+        text: impl Fn(u32) -> &'t str,
+    ) {
+        self.values[feature] = if elements.is_empty() { NULL } else { f64::NAN };
+        self.exact[exact] = ((self.elements.len() as i64) << 32) | elements.len() as i64;
+        for &element in elements {
+            let element = if kind == FieldKind::String { self.keep(text(element as u32)) as u64 } else { element };
+            self.elements.push(element);
+        }
+    }
+
+    /// The elements of a list, none for a null.
+    pub fn list<'a>(&'a self, index: usize, output: &'a Output) -> Option<impl ExactSizeIterator<Item = Cell<'a>>> {
+        if is_null(self.values[index]) {
+            return None;
+        }
+        let (start, len) = unpack(self.exact[output.exact.expect("a list has an exact slot")]);
+        Some(self.elements[start..start + len].iter().map(|&element| match output.kind {
+            FieldKind::Float64 => Cell::Float(f64::from_bits(element)),
+            FieldKind::Int64 => Cell::Int(element as i64),
+            FieldKind::Timestamp => Cell::Time(element as i64),
+            FieldKind::Boolean => Cell::Bool(element != 0),
+            FieldKind::Categorical => Cell::Text(&output.categories[element as usize]),
+            FieldKind::String => {
+                let (start, len) = unpack(element as i64);
+                Cell::Text(&self.text[start..start + len])
+            }
+        }))
+    }
+
+    /// Appends a text; its packed place.
+    fn keep(&mut self, text: &str) -> i64 {
+        let place = ((self.text.len() as i64) << 32) | text.len() as i64;
+        self.text.push_str(text);
+        place
     }
 
     /// Copies a text into the row and puts its place into an exact slot; the double becomes NaN.
     pub fn set_text(&mut self, feature: usize, exact: usize, text: &str) {
         self.values[feature] = f64::NAN;
-        self.exact[exact] = ((self.text.len() as i64) << 32) | text.len() as i64;
-        self.text.push_str(text);
+        self.exact[exact] = self.keep(text);
     }
 
     /// The typed value of feature `index`, described by `output`.
@@ -89,10 +136,14 @@ impl FeatureRow {
             (FieldKind::Timestamp, None) => Cell::Time(value as i64),
             (FieldKind::Categorical, _) => Cell::Text(&output.categories[value as usize]),
             (FieldKind::String, slot) => {
-                let place = self.exact[slot.expect("a text feature has an exact slot")];
-                let (start, len) = ((place >> 32) as usize, (place & 0xFFFF_FFFF) as usize);
+                let (start, len) = unpack(self.exact[slot.expect("a text feature has an exact slot")]);
                 Cell::Text(&self.text[start..start + len])
             }
         }
     }
+}
+
+/// Start and length of a packed place.
+fn unpack(place: i64) -> (usize, usize) {
+    ((place >> 32) as usize, (place & 0xFFFF_FFFF) as usize)
 }

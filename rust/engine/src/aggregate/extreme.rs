@@ -31,6 +31,35 @@ fn flip(bits: u64) -> i64 {
     signed ^ ((signed >> 63) as u64 >> 1) as i64
 }
 
+/// The best of some values by its rank, and what stands beside it; of equal ones the one that came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Best {
+    /// The smaller the better.
+    pub rank: i64,
+    /// Which event, in total order.
+    pub position: u64,
+    /// A value of that event.
+    pub beside: u64,
+    /// Whether there is any value.
+    pub any: bool,
+}
+
+impl Default for Best {
+    fn default() -> Self {
+        Self { rank: i64::MAX, position: u64::MAX, beside: 0, any: false }
+    }
+}
+
+impl Best {
+    /// Takes in another value, or the best of others.
+    #[inline]
+    pub fn merge(&mut self, other: &Self) {
+        if other.any && (!self.any || (other.rank, other.position) < (self.rank, self.position)) {
+            *self = *other;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,14 @@
-//! The oldest value in total order. Empty: null.
+//! The value of the oldest event.
 
-use super::{Aggregate, Entry, Input, Lane, Outcome};
+use super::{Aggregate, Input, Lane, Outcome, What};
 
-pub(super) const AGGREGATE: Aggregate =
-    Aggregate { number: 0, name: "first", input: Input::Any, lane: Lane::Entry(Entry::First), result: Outcome::Same };
+pub(super) const AGGREGATE: Aggregate = Aggregate {
+    number: 0,
+    name: "first",
+    input: Input::Any,
+    second: None,
+    parameter: None,
+    lane: Lane::Entry,
+    what: What::First,
+    result: Outcome::Same,
+};

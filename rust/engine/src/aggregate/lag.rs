@@ -1,6 +1,14 @@
-//! The value of the n-th event before the row's own. Fewer: null.
+//! The value of the n-th event before the row's own.
 
-use super::{Aggregate, Entry, Input, Lane, Outcome};
+use super::{Aggregate, Input, Lane, Outcome, Parameter, What};
 
-pub(super) const AGGREGATE: Aggregate =
-    Aggregate { number: 0, name: "lag", input: Input::Any, lane: Lane::Entry(Entry::Lag), result: Outcome::Same };
+pub(super) const AGGREGATE: Aggregate = Aggregate {
+    number: 0,
+    name: "lag",
+    input: Input::Any,
+    second: None,
+    parameter: Some(Parameter::Count),
+    lane: Lane::Entry,
+    what: What::Lag(1),
+    result: Outcome::Same,
+};

@@ -1,6 +1,14 @@
-//! The newest value in total order. Empty: null.
+//! The value of the newest event.
 
-use super::{Aggregate, Entry, Input, Lane, Outcome};
+use super::{Aggregate, Input, Lane, Outcome, What};
 
-pub(super) const AGGREGATE: Aggregate =
-    Aggregate { number: 0, name: "last", input: Input::Any, lane: Lane::Entry(Entry::Last), result: Outcome::Same };
+pub(super) const AGGREGATE: Aggregate = Aggregate {
+    number: 0,
+    name: "last",
+    input: Input::Any,
+    second: None,
+    parameter: None,
+    lane: Lane::Entry,
+    what: What::Last,
+    result: Outcome::Same,
+};

@@ -1,6 +1,14 @@
-//! How many different values. Empty: 0.
+//! How many different values.
 
-use super::{Aggregate, Input, Lane, Outcome};
+use super::{Aggregate, Input, Lane, Outcome, What};
 
-pub(super) const AGGREGATE: Aggregate =
-    Aggregate { number: 0, name: "n_unique", input: Input::Any, lane: Lane::Distinct, result: Outcome::Count };
+pub(super) const AGGREGATE: Aggregate = Aggregate {
+    number: 0,
+    name: "n_unique",
+    input: Input::Any,
+    second: None,
+    parameter: None,
+    lane: Lane::Distinct,
+    what: What::Distinct,
+    result: Outcome::Count,
+};

@@ -1,6 +1,14 @@
-//! Sample variance (ddof = 1) from exact sums. Below two values: null.
+//! Sample variance (ddof = 1), from the exact sum and the exact sum of squares.
 
-use super::{Aggregate, Input, Lane, Moment, Outcome};
+use super::{Aggregate, Input, Lane, Outcome, What};
 
-pub(super) const AGGREGATE: Aggregate =
-    Aggregate { number: 0, name: "var", input: Input::Number, lane: Lane::Moment(Moment::Var), result: Outcome::Float };
+pub(super) const AGGREGATE: Aggregate = Aggregate {
+    number: 0,
+    name: "var",
+    input: Input::Number,
+    second: None,
+    parameter: None,
+    lane: Lane::Moments { squares: true },
+    what: What::Var,
+    result: Outcome::Float,
+};

@@ -39,17 +39,17 @@ impl WideMoments {
         wide
     }
 
+    /// Takes in the sums of other values.
+    pub fn merge(&mut self, other: &Self) {
+        add_words(&mut self.sum, &other.sum);
+        add_words(&mut self.squares, &other.squares);
+        self.nans += other.nans;
+        self.infinities += other.infinities;
+        self.negative_infinities += other.negative_infinities;
+    }
+
     /// One value more.
     pub fn add(&mut self, x: f64, squares: bool) {
-        self.change(x, squares, false);
-    }
-
-    /// One value less.
-    pub fn sub(&mut self, x: f64, squares: bool) {
-        self.change(x, squares, true);
-    }
-
-    fn change(&mut self, x: f64, squares: bool, away: bool) {
         if !x.is_finite() {
             let counter = if x.is_nan() {
                 &mut self.nans
@@ -58,21 +58,21 @@ impl WideMoments {
             } else {
                 &mut self.negative_infinities
             };
-            *counter = if away { *counter - 1 } else { *counter + 1 };
+            *counter += 1;
             return;
         }
         let (mantissa, exponent) = exact::parts(x);
         if mantissa == 0 {
             return;
         }
-        accumulate(&mut self.sum, &[mantissa], (exponent + 1074) as usize, x.is_sign_negative() != away);
+        accumulate(&mut self.sum, &[mantissa], (exponent + 1074) as usize, x.is_sign_negative());
         if squares {
             let square = u128::from(mantissa) * u128::from(mantissa);
             accumulate(
                 &mut self.squares,
                 &[square as u64, (square >> 64) as u64],
                 (2 * exponent + 2148) as usize,
-                away,
+                false,
             );
         }
     }
@@ -144,18 +144,13 @@ impl WideMoments {
             square[i + SUM_WORDS] = carry as u64;
         }
         negate(&mut square);
-        let mut carry = false;
-        for (word, other) in words.iter_mut().zip(square) {
-            let (sum, over1) = word.overflowing_add(other);
-            let (sum, over2) = sum.overflowing_add(u64::from(carry));
-            (*word, carry) = (sum, over1 || over2);
-        }
+        add_words(&mut words, &square);
         exact::ratio(&words, -2148, count)
     }
 }
 
 /// Adds (or takes away) a magnitude at a bit position to a number in two's complement.
-fn accumulate(words: &mut [u64], magnitude: &[u64], bit: usize, negative: bool) {
+pub(super) fn accumulate(words: &mut [u64], magnitude: &[u64], bit: usize, negative: bool) {
     let (first, shift) = (bit / 64, bit % 64);
     let mut carry = false;
     let mut above = 0;
@@ -170,6 +165,16 @@ fn accumulate(words: &mut [u64], magnitude: &[u64], bit: usize, negative: bool) 
         let (value, over2) =
             if negative { value.overflowing_sub(u64::from(carry)) } else { value.overflowing_add(u64::from(carry)) };
         (*word, carry) = (value, over1 || over2);
+    }
+}
+
+/// Adds a number of the same width, in two's complement.
+fn add_words(words: &mut [u64], others: &[u64]) {
+    let mut carry = false;
+    for (word, other) in words.iter_mut().zip(others) {
+        let (sum, over1) = word.overflowing_add(*other);
+        let (sum, over2) = sum.overflowing_add(u64::from(carry));
+        (*word, carry) = (sum, over1 || over2);
     }
 }
 

@@ -59,11 +59,11 @@ fn floats(arguments: &Arguments<'_>, compute: fn(f64, f64) -> f64) -> Value {
     }
 }
 
-pub(super) fn add(arguments: &Arguments<'_>) -> Value {
+pub(super) fn add(arguments: &mut Arguments<'_>) -> Value {
     binary(arguments.values[0], arguments.values[1], i64::checked_add, |a, b| a + b)
 }
 
-pub(super) fn sub(arguments: &Arguments<'_>) -> Value {
+pub(super) fn sub(arguments: &mut Arguments<'_>) -> Value {
     match (arguments.values[0], arguments.values[1]) {
         (Value::Time(a), Value::Time(b)) => Value::Float(seconds(a, b, arguments.ticks_per_second)),
         (a, b) => binary(a, b, i64::checked_sub, |a, b| a - b),
@@ -76,19 +76,19 @@ pub(crate) fn seconds(a: i64, b: i64, ticks_per_second: i64) -> f64 {
     (i128::from(a) - i128::from(b)) as f64 / ticks_per_second as f64
 }
 
-pub(super) fn mul(arguments: &Arguments<'_>) -> Value {
+pub(super) fn mul(arguments: &mut Arguments<'_>) -> Value {
     binary(arguments.values[0], arguments.values[1], i64::checked_mul, |a, b| a * b)
 }
 
-pub(super) fn div(arguments: &Arguments<'_>) -> Value {
+pub(super) fn div(arguments: &mut Arguments<'_>) -> Value {
     floats(arguments, |a, b| a / b)
 }
 
-pub(super) fn floordiv(arguments: &Arguments<'_>) -> Value {
+pub(super) fn floordiv(arguments: &mut Arguments<'_>) -> Value {
     binary(arguments.values[0], arguments.values[1], floor_divide_int, floor_divide)
 }
 
-pub(super) fn modulo(arguments: &Arguments<'_>) -> Value {
+pub(super) fn modulo(arguments: &mut Arguments<'_>) -> Value {
     binary(arguments.values[0], arguments.values[1], modulo_int, modulo_float)
 }
 
@@ -131,11 +131,11 @@ fn floor_divide(a: f64, b: f64) -> f64 {
     if quotient - floor > 0.5 { floor + 1.0 } else { floor }
 }
 
-pub(super) fn pow(arguments: &Arguments<'_>) -> Value {
-    floats(arguments, f64::powf)
+pub(super) fn pow(arguments: &mut Arguments<'_>) -> Value {
+    floats(arguments, libm::pow)
 }
 
-pub(super) fn neg(arguments: &Arguments<'_>) -> Value {
+pub(super) fn neg(arguments: &mut Arguments<'_>) -> Value {
     match arguments.values[0] {
         Value::Float(a) => Value::Float(-a),
         Value::Int(a) => a.checked_neg().map_or(Value::Null, Value::Int),
@@ -143,7 +143,7 @@ pub(super) fn neg(arguments: &Arguments<'_>) -> Value {
     }
 }
 
-pub(super) fn abs(arguments: &Arguments<'_>) -> Value {
+pub(super) fn abs(arguments: &mut Arguments<'_>) -> Value {
     match arguments.values[0] {
         Value::Float(a) => Value::Float(a.abs()),
         Value::Int(a) => a.checked_abs().map_or(Value::Null, Value::Int),

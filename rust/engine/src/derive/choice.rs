@@ -30,16 +30,16 @@ pub(super) fn branches(arguments: &[Type]) -> Result<Type, String> {
     Ok(Type { kind, nullable: arguments[1].nullable || arguments[2].nullable })
 }
 
-pub(super) fn is_null(arguments: &Arguments<'_>) -> Value {
+pub(super) fn is_null(arguments: &mut Arguments<'_>) -> Value {
     Value::Bool(arguments.values[0] == Value::Null)
 }
 
-pub(super) fn coalesce(arguments: &Arguments<'_>) -> Value {
-    let [a, b, _] = arguments.values;
+pub(super) fn coalesce(arguments: &mut Arguments<'_>) -> Value {
+    let [a, b, ..] = arguments.values;
     if a == Value::Null { b } else { a }
 }
 
-pub(super) fn when(arguments: &Arguments<'_>) -> Value {
-    let [condition, a, b] = arguments.values;
+pub(super) fn when(arguments: &mut Arguments<'_>) -> Value {
+    let [condition, a, b, _] = arguments.values;
     if condition == Value::Bool(true) { a } else { b }
 }

@@ -56,27 +56,27 @@ fn truth(arguments: &Arguments<'_>, nan: bool, holds: fn(Ordering) -> bool) -> V
     }
 }
 
-pub(super) fn eq(arguments: &Arguments<'_>) -> Value {
+pub(super) fn eq(arguments: &mut Arguments<'_>) -> Value {
     truth(arguments, false, Ordering::is_eq)
 }
 
-pub(super) fn ne(arguments: &Arguments<'_>) -> Value {
+pub(super) fn ne(arguments: &mut Arguments<'_>) -> Value {
     truth(arguments, true, Ordering::is_ne)
 }
 
-pub(super) fn lt(arguments: &Arguments<'_>) -> Value {
+pub(super) fn lt(arguments: &mut Arguments<'_>) -> Value {
     truth(arguments, false, Ordering::is_lt)
 }
 
-pub(super) fn le(arguments: &Arguments<'_>) -> Value {
+pub(super) fn le(arguments: &mut Arguments<'_>) -> Value {
     truth(arguments, false, Ordering::is_le)
 }
 
-pub(super) fn gt(arguments: &Arguments<'_>) -> Value {
+pub(super) fn gt(arguments: &mut Arguments<'_>) -> Value {
     truth(arguments, false, Ordering::is_gt)
 }
 
-pub(super) fn ge(arguments: &Arguments<'_>) -> Value {
+pub(super) fn ge(arguments: &mut Arguments<'_>) -> Value {
     truth(arguments, false, Ordering::is_ge)
 }
 

@@ -11,7 +11,7 @@ pub(super) fn booleans(arguments: &[Type]) -> Result<Type, String> {
     }
 }
 
-pub(super) fn and(arguments: &Arguments<'_>) -> Value {
+pub(super) fn and(arguments: &mut Arguments<'_>) -> Value {
     match (arguments.values[0], arguments.values[1]) {
         (Value::Bool(false), _) | (_, Value::Bool(false)) => Value::Bool(false),
         (Value::Bool(true), Value::Bool(true)) => Value::Bool(true),
@@ -19,7 +19,7 @@ pub(super) fn and(arguments: &Arguments<'_>) -> Value {
     }
 }
 
-pub(super) fn or(arguments: &Arguments<'_>) -> Value {
+pub(super) fn or(arguments: &mut Arguments<'_>) -> Value {
     match (arguments.values[0], arguments.values[1]) {
         (Value::Bool(true), _) | (_, Value::Bool(true)) => Value::Bool(true),
         (Value::Bool(false), Value::Bool(false)) => Value::Bool(false),
@@ -27,14 +27,14 @@ pub(super) fn or(arguments: &Arguments<'_>) -> Value {
     }
 }
 
-pub(super) fn xor(arguments: &Arguments<'_>) -> Value {
+pub(super) fn xor(arguments: &mut Arguments<'_>) -> Value {
     match (arguments.values[0], arguments.values[1]) {
         (Value::Bool(a), Value::Bool(b)) => Value::Bool(a != b),
         _ => Value::Null,
     }
 }
 
-pub(super) fn not(arguments: &Arguments<'_>) -> Value {
+pub(super) fn not(arguments: &mut Arguments<'_>) -> Value {
     match arguments.values[0] {
         Value::Bool(a) => Value::Bool(!a),
         _ => Value::Null,

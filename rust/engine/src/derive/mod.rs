@@ -5,14 +5,21 @@
 mod arithmetic;
 pub(crate) use arithmetic::seconds;
 mod choice;
+mod clip;
 mod compare;
+mod geo;
+mod is_in;
+pub use is_in::{IS_IN, MEMBERS_MAX, Members};
 mod logic;
 mod math;
+mod text;
+mod time;
 
 use std::sync::Arc;
 
 use crate::definition::FieldKind;
 use crate::event::{Event, Value};
+use crate::lookup::Context;
 
 /// What an expression yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +59,17 @@ pub fn kind_name(kind: FieldKind) -> &'static str {
     }
 }
 
-/// Values of a step's arguments, and the event whose buffer holds their texts.
-#[derive(Clone, Copy)]
+/// Most arguments of one function.
+pub const ARITY_MAX: usize = 4;
+
+/// Values of a step's arguments, and the event whose buffer holds their texts and takes new ones.
 pub(crate) struct Arguments<'a> {
-    values: [Value; 3],
-    event: &'a Event,
+    values: [Value; ARITY_MAX],
+    event: &'a mut Event,
     ticks_per_second: i64,
 }
 
-type Compute = fn(&Arguments<'_>) -> Value;
+type Compute = fn(&mut Arguments<'_>) -> Value;
 type Check = fn(&[Type]) -> Result<Type, String>;
 
 /// One function of the registry.
@@ -95,6 +104,7 @@ functions! {
     "log1p", 1, arithmetic::to_float, math::log1p;
     "sqrt", 1, arithmetic::to_float, math::sqrt;
     "floor", 1, arithmetic::to_float, math::floor;
+    "clip", 3, clip::numbers, clip::clip;
     "cast_float64", 1, math::castable, math::cast_float64;
     "cast_int64", 1, math::castable_to_int, math::cast_int64;
     "eq", 2, compare::comparable, compare::eq;
@@ -111,6 +121,11 @@ functions! {
     "fill_null", 2, choice::same, choice::coalesce;
     "coalesce", 2, choice::same, choice::coalesce;
     "when", 3, choice::branches, choice::when;
+    "dt_hour", 1, time::part, time::hour;
+    "dt_weekday", 1, time::part, time::weekday;
+    "str_lower", 1, text::to_text, text::lower;
+    "str_len", 1, text::to_number, text::len;
+    "haversine", 4, arithmetic::to_float, geo::haversine;
 }
 
 /// A function by its name.
@@ -143,8 +158,21 @@ pub enum Step {
     Text(Box<str>),
     /// The text of a categorical: in expressions it is compared with texts, not by code.
     Category(u16, Arc<[String]>),
+    /// Whether the value of a slot is one of some constants.
+    IsIn(u16, Arc<Members>),
+    /// The row of a lookup whose key is the value of a slot: a whole number, or null.
+    Find(u16, u16),
+    /// A column of the row of a lookup that a slot holds.
+    Join {
+        /// Index among the plan's lookups.
+        lookup: u16,
+        /// Slot of the row.
+        row: u16,
+        /// Index among the lookup's columns.
+        column: u16,
+    },
     /// A function of earlier slots; unused arguments name slot 0.
-    Call(&'static Function, [u16; 3]),
+    Call(&'static Function, [u16; ARITY_MAX]),
 }
 
 /// Steps in the order they run.
@@ -157,7 +185,7 @@ pub struct Program {
 impl Program {
     /// Runs every step; the frame is `event.values`.
     #[inline]
-    pub fn run(&self, event: &mut Event, ticks_per_second: i64) {
+    pub fn run(&self, event: &mut Event, context: &mut Context<'_>) {
         for step in &self.steps {
             let value = match step {
                 Step::Constant(value) => *value,
@@ -166,9 +194,14 @@ impl Program {
                     Value::Int(code) => Value::Text(event.store(&categories[code as usize])),
                     _ => Value::Null,
                 },
+                Step::Find(lookup, slot) => context.find(*lookup as usize, event.values[*slot as usize], event),
+                Step::Join { lookup, row, column } => {
+                    context.join(*lookup as usize, event.values[*row as usize], *column as usize, event)
+                }
+                Step::IsIn(slot, members) => members.test(event.values[*slot as usize], event),
                 Step::Call(function, slots) => {
                     let values = slots.map(|slot| event.values[slot as usize]);
-                    (function.compute)(&Arguments { values, event, ticks_per_second })
+                    (function.compute)(&mut Arguments { values, event, ticks_per_second: context.ticks_per_second })
                 }
             };
             event.values.push(value);

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::expression::{Known, Node, Scope};
-use super::layout::{self, Item, ReadBuild, TableBuild};
-use super::{Final, Load, Plan, SEMANTICS_VERSION, StreamPlan, WindowPlan, limits};
-use crate::aggregate::{self, Entry, Lane};
+use super::layout::{self, FlagBuild, Item, ReadBuild, TableBuild};
+use super::{Final, LanePlan, Load, Past, Plan, SEMANTICS_VERSION, StreamPlan, WindowPlan, limits};
+use crate::aggregate::{self, Aggregate, Lane, What};
 use crate::definition::{
-    AggregateDefinition, DEFINITION_VERSION, Definition, Expression, FeatureDefinition, FieldKind, Literal, OnLate,
-    Ties, TimeUnit, WindowDefinition,
+    AggregateDefinition, DEFINITION_VERSION, Definition, Expression, FeatureDefinition, FieldKind, OnLate, Ties,
+    TimeUnit, WindowDefinition,
 };
 use crate::derive::{self, Type};
 use crate::error::{self, DefinitionError};
 use crate::key::KeyPart;
+use crate::lookup::LookupPlan;
 use crate::row::Output;
 use crate::schema::Schema;
 use crate::window::Window;
@@ -31,11 +32,14 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clo
 pub(super) struct StreamBuild {
     pub schema: Schema,
     pub lateness: i64,
+    pub on_late: OnLate,
     pub scope: Scope,
     pub reads: Vec<ReadBuild>,
     /// One per load of the scope.
     pub results: Vec<Answer>,
     features: Vec<(String, Node)>,
+    /// By feature, which results it is made of.
+    made_of: Vec<Vec<usize>>,
 }
 
 /// The result of one aggregation.
@@ -43,15 +47,22 @@ pub(super) struct Answer {
     pub ty: Type,
     /// Whether 64 bits are needed beside the double.
     pub wide: bool,
+    /// Whether it is several values.
+    pub list: bool,
+    /// The read that answers it.
+    pub read: usize,
 }
 
 struct Compiler {
     ticks_per_second: i64,
+    lookups: Vec<LookupPlan>,
     streams: Vec<StreamBuild>,
     tables: Vec<TableBuild>,
     /// Aggregations made already, by all that makes one what it is.
     made: BTreeMap<String, Node>,
     feature: String,
+    /// Results of the feature that is being compiled.
+    used: Vec<usize>,
 }
 
 pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> {
@@ -80,10 +91,12 @@ pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> 
 
     let mut compiler = Compiler {
         ticks_per_second,
+        lookups: lookups(definition, ticks_per_second)?,
         streams: Vec::new(),
         tables: Vec::new(),
         made: BTreeMap::new(),
         feature: String::new(),
+        used: Vec::new(),
     };
     for stream in &definition.streams {
         let place = format!("stream `{}`", stream.name);
@@ -93,20 +106,16 @@ pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> 
         if stream.lateness_ns < 0 {
             return refuse(&place, format!("a lateness of {} ns is negative; give 0 or more", stream.lateness_ns));
         }
-        if stream.on_late == OnLate::Emit {
-            return refuse(
-                &place,
-                "`on_late=\"emit\"` is not known to this release; use `on_late=\"reject\"`".to_owned(),
-            );
-        }
         let schema = Schema::compile(stream, ticks_per_second)?;
         compiler.streams.push(StreamBuild {
             scope: Scope::new(&schema, ticks_per_second),
             lateness: stream.lateness_ns / (1_000_000_000 / ticks_per_second),
+            on_late: stream.on_late,
             schema,
             reads: Vec::new(),
             results: Vec::new(),
             features: Vec::new(),
+            made_of: Vec::new(),
         });
     }
     for feature in &definition.features {
@@ -133,8 +142,11 @@ impl Compiler {
             return Err("is there twice; give each feature its own name".to_owned());
         }
         self.feature.clone_from(&feature.name);
+        self.used.clear();
         let node = self.expression(&feature.expression, stream, true, 0)?;
-        self.streams[stream].features.push((feature.name.clone(), node));
+        let stream = &mut self.streams[stream];
+        stream.features.push((feature.name.clone(), node));
+        stream.made_of.push(self.used.clone());
         Ok(())
     }
 
@@ -149,13 +161,38 @@ impl Compiler {
         match expression {
             Expression::Column { name } => self.column(name, stream),
             Expression::Literal { value } => self.streams[stream].scope.literal(value),
+            Expression::Call { function, arguments } if function == derive::IS_IN => {
+                let Some((value, constants)) = arguments.split_first() else {
+                    return Err("`is_in` needs a value: `col(\"...\").is_in([...])`".to_owned());
+                };
+                let node = self.expression(value, stream, row, depth + 1)?;
+                self.streams[stream].scope.is_in(node, constants)
+            }
             Expression::Call { function, arguments } => {
                 let nodes = arguments.iter().map(|argument| self.expression(argument, stream, row, depth + 1));
                 let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+                if nodes.iter().any(|&node| self.is_list(stream, node)) {
+                    return Err(format!("`{function}` takes single values, not the list of `last_k` or `top_k`"));
+                }
                 self.streams[stream].scope.call(function, &nodes)
             }
-            Expression::Lookup { lookup, .. } => Err(format!("lookup `{lookup}` is not known to this release")),
-            Expression::Aggregate(aggregate) if row => self.aggregate(aggregate, stream),
+            Expression::Lookup { lookup, key, column } => {
+                let key = self.expression(key, stream, row, depth + 1)?;
+                let names = self.lookups.iter().map(|plan| plan.name.as_str());
+                let Some(index) = self.lookups.iter().position(|plan| plan.name == *lookup) else {
+                    return Err(format!("there is no lookup `{lookup}`{}", nearest(lookup, names)));
+                };
+                self.streams[stream].scope.lookup(index, &self.lookups[index], key, column)
+            }
+            Expression::Aggregate(aggregate) if row => {
+                let node = self.aggregate(aggregate, stream)?;
+                if let Known::Load(load) = self.streams[stream].scope.nodes[node].known
+                    && !self.used.contains(&load)
+                {
+                    self.used.push(load);
+                }
+                Ok(node)
+            }
             Expression::Aggregate(aggregate) => Err(format!(
                 "`{}` stands inside another aggregation; aggregate over fields, and combine aggregations outside",
                 aggregate.kind
@@ -172,37 +209,33 @@ impl Compiler {
             .ok_or_else(|| format!("stream `{}` has no field `{name}`{}", schema.stream, nearest(name, names)))
     }
 
+    /// Whether a node is the list of an aggregation.
+    fn is_list(&self, stream: usize, node: Node) -> bool {
+        let stream = &self.streams[stream];
+        matches!(stream.scope.nodes[node].known, Known::Load(load) if stream.results[load].list)
+    }
+
     fn aggregate(&mut self, definition: &AggregateDefinition, reader: usize) -> Result<Node, String> {
         let Some(kind) = aggregate::aggregate(&definition.kind) else {
             let names = aggregate::AGGREGATES.iter().map(|aggregate| aggregate.name);
             return Err(format!("there is no aggregation `{}`{}", definition.kind, nearest(&definition.kind, names)));
         };
         let source = definition.stream.as_deref().map_or(Ok(reader), |name| self.stream(name))?;
-        let argument = match definition.arguments.as_slice() {
-            [] => None,
-            [argument] => Some(self.expression(argument, source, false, 0)?),
-            more => return Err(format!("`{}` takes one value, not {}", kind.name, more.len())),
-        };
-        let ty = kind.output(argument.map(|node| self.streams[source].scope.ty(node)))?;
-        let depth = parameters(kind.name, kind.lane, &definition.parameters)?;
-        let condition = match &definition.condition {
-            None => None,
-            Some(condition) => {
-                let node = self.expression(condition, source, false, 0)?;
-                let found = self.streams[source].scope.ty(node);
-                if found.kind != FieldKind::Boolean {
-                    return Err(format!("`where` takes a Boolean, not a {}; compare it with something", found.name()));
-                }
-                Some(node)
-            }
-        };
-        let window = WindowPlan {
-            window: self.window(&definition.window)?,
-            current: if definition.ties == Ties::Include {
-                definition.include_current
-            } else {
-                return Err("`ties=\"exclude\"` is not known to this release; leave it out".to_owned());
-            },
+        let arguments = definition.arguments.iter().map(|argument| self.expression(argument, source, false, 0));
+        let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
+        let types: Vec<Type> = arguments.iter().map(|&node| self.streams[source].scope.ty(node)).collect();
+        let ty = kind.output(&types)?;
+        let (what, half_life_ns) = kind.with(&definition.parameters)?;
+        let condition = definition.condition.as_ref().map(|condition| self.condition("where", condition, source));
+        let condition = condition.transpose()?;
+        let window = Window::compile(&definition.window, self.ticks_per_second)?;
+        let what = fits(kind, what, &window, source == reader, self.ticks_per_second)?;
+        let ties = definition.ties == Ties::Include;
+        let plan =
+            WindowPlan { window, current: definition.include_current && ties, ties, flag: None, past: Past::None };
+        let since = match &definition.window {
+            WindowDefinition::Since { condition } => Some(self.condition("since", condition, source)?),
+            _ => None,
         };
         let (write_key, read_key) = self.keys(definition, source, reader)?;
         let table = self.table(source, &write_key, definition);
@@ -211,35 +244,57 @@ impl Compiler {
         if features.last() != Some(&self.feature) {
             features.push(self.feature.clone());
         }
-        let identity = format!("{reader} {read} {} {argument:?} {condition:?} {depth} {window:?}", kind.number);
+        let identity = format!(
+            "{reader} {read} {} {what:?} {half_life_ns} {arguments:?} {condition:?} {since:?} {plan:?}",
+            kind.number
+        );
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
 
+        let half_life = half_life_ns / (1_000_000_000 / self.ticks_per_second);
+        if half_life_ns > 0 && half_life == 0 {
+            return Err(format!(
+                "a half-life of {half_life_ns} ns is shorter than the streams' tick; give a longer one"
+            ));
+        }
         let build = &mut self.tables[table];
         let scope = &self.streams[source].scope;
         let time = self.streams[source].schema.time_column;
-        let mask = build.mask(scope, argument, condition);
-        // A count and the time since need no value in the log, only whether there was one.
-        let valued = !matches!(kind.lane, Lane::Count | Lane::Entry(Entry::SinceLast));
-        let column = argument.filter(|_| valued).map(|node| build.column(scope, node, time));
-        let categories = argument
+        let flag = match (&plan.window, since) {
+            (Window::Session(session), _) => FlagBuild::Gap(build.gap(session.gap)),
+            (_, Some(condition)) => {
+                FlagBuild::Mask(build.mask(scope, &[], Some(condition)).expect("a condition makes a mask"))
+            }
+            _ => FlagBuild::None,
+        };
+        let lane = lane(kind, build, scope, &arguments, condition, time, half_life);
+        let categories = arguments
+            .first()
             .filter(|_| ty.kind == FieldKind::Categorical)
-            .and_then(|node| scope.nodes[node].categories.clone());
-        let wide = matches!(ty.kind, FieldKind::String | FieldKind::Timestamp)
-            || ty.kind == FieldKind::Int64 && matches!(kind.lane, Lane::Extreme { .. } | Lane::Entry(_));
+            .and_then(|&node| scope.nodes[node].categories.clone());
+        let list = kind.result == aggregate::Outcome::List;
+        let wide = list
+            || matches!(ty.kind, FieldKind::String | FieldKind::Timestamp)
+            || ty.kind == FieldKind::Int64 && kind.result != aggregate::Outcome::Count;
 
         let stream = &mut self.streams[reader];
         let node = stream.scope.load(ty, categories);
         let result = stream.results.len();
-        stream.results.push(Answer { ty, wide });
-        stream.reads[read].items.push(Item { lane: kind.lane, column, mask, window, depth, result });
+        stream.results.push(Answer { ty, wide, list, read });
+        stream.reads[read].items.push(Item { lane, window: plan, flag, what, result });
         self.made.insert(identity, node);
         Ok(node)
     }
 
-    fn window(&self, definition: &WindowDefinition) -> Result<Window, String> {
-        Window::compile(definition, self.ticks_per_second)
+    /// A Boolean over the fields of a stream.
+    fn condition(&mut self, place: &str, condition: &Expression, stream: usize) -> Result<Node, String> {
+        let node = self.expression(condition, stream, false, 0)?;
+        let found = self.streams[stream].scope.ty(node);
+        if found.kind != FieldKind::Boolean {
+            return Err(format!("`{place}` takes a Boolean, not a {}; compare it with something", found.name()));
+        }
+        Ok(node)
     }
 
     /// Key nodes in the scope of the stream that writes, and in that of the one that reads.
@@ -301,14 +356,16 @@ impl Compiler {
         if let Some(read) = reads.iter().position(|read| read.table == table && read.key == key) {
             return read;
         }
-        let view = self.tables[table].readers.len();
-        self.tables[table].readers.push(reader);
-        reads.push(ReadBuild { table, view, own, key: key.to_vec(), items: Vec::new() });
+        let readers = &mut self.tables[table].readers;
+        if !readers.contains(&reader) {
+            readers.push(reader);
+        }
+        reads.push(ReadBuild { table, own, key: key.to_vec(), items: Vec::new() });
         reads.len() - 1
     }
 
     fn finish(self, definition: &Definition) -> Result<Plan, DefinitionError> {
-        let Self { ticks_per_second, mut streams, tables, .. } = self;
+        let Self { ticks_per_second, lookups, mut streams, tables, .. } = self;
         let layouts: Vec<_> =
             tables.iter().enumerate().map(|(index, table)| layout::record(index, table, &streams)).collect();
         let mut finished = Vec::new();
@@ -317,24 +374,85 @@ impl Compiler {
             let plan = finish_stream(index, &mut streams, &tables, &layouts);
             finished.push(plan.map_err(|message| DefinitionError::new(place, message))?);
         }
-        let tables = layout::tables(tables, layouts, &streams, &finished);
+        let tables = layout::tables(tables, layouts, &streams, &mut finished);
         let text = serde_json::to_string(definition).expect("a definition is plain data");
         let hash = blake3::Hasher::new().update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes()).finalize();
-        Ok(Plan { streams: finished, tables, ticks_per_second, fingerprint: hash.to_hex().to_string() })
+        Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint: hash.to_hex().to_string() })
     }
 }
 
-/// n of `lag(n)`, 1 where there is none.
-fn parameters(name: &str, lane: Lane, parameters: &[Literal]) -> Result<usize, String> {
-    match (lane, parameters) {
-        (Lane::Entry(Entry::Lag), [Literal::Int(n)]) if (1..=limits::LAG_MAX as i64).contains(n) => Ok(*n as usize),
-        (Lane::Entry(Entry::Lag), [Literal::Int(n)]) => {
-            Err(format!("`lag({n})` looks outside of what is kept; n is 1 to {}", limits::LAG_MAX))
-        }
-        (Lane::Entry(Entry::Lag), _) => Err("`lag` takes one whole number".to_owned()),
-        (_, []) => Ok(1),
-        _ => Err(format!("`{name}` takes no parameters")),
+fn lookups(definition: &Definition, ticks_per_second: i64) -> Result<Vec<LookupPlan>, DefinitionError> {
+    let count = definition.lookups.len();
+    if count > limits::LOOKUPS_MAX {
+        let message = format!("{count} lookups; {} are possible", limits::LOOKUPS_MAX);
+        return Err(DefinitionError::new("definition", message));
     }
+    let mut plans: Vec<LookupPlan> = Vec::new();
+    for lookup in &definition.lookups {
+        if plans.iter().any(|other| other.name == lookup.name) {
+            let place = format!("lookup `{}`", lookup.name);
+            return Err(DefinitionError::new(place, "is there twice; give each lookup its own name"));
+        }
+        plans.push(LookupPlan::compile(lookup, ticks_per_second)?);
+    }
+    Ok(plans)
+}
+
+/// Refuses what has no meaning or no bounded answer over a window; completes what depends on its length.
+fn fits(kind: &Aggregate, what: What, window: &Window, own: bool, ticks_per_second: i64) -> Result<What, String> {
+    let name = kind.name;
+    match what {
+        What::Rate(_) => match window.length() {
+            Some(length) => Ok(What::Rate(length as f64 / ticks_per_second as f64)),
+            None => Err(format!(
+                "`{name}` needs a window with a length, and `{}` has none; use a rolling, tumbling or hopping one",
+                window.name()
+            )),
+        },
+        What::Quantile(q) if matches!(window, Window::All(_) | Window::Hopping(_)) => Err(format!(
+            "`{name}` over `{}` would have to keep every value; use `approx_quantile({q})`, or a rolling window",
+            window.name()
+        )),
+        What::IsFirst if !own => Err(format!(
+            "`{name}` is about the row's own event, and that is of another stream; use `n_unique`, or the feature's own stream"
+        )),
+        what => Ok(what),
+    }
+}
+
+/// The lane of the table that answers.
+fn lane(
+    kind: &Aggregate,
+    build: &mut TableBuild,
+    scope: &Scope,
+    arguments: &[Node],
+    condition: Option<Node>,
+    time: usize,
+    half_life: i64,
+) -> usize {
+    let mask = build.mask(scope, arguments, condition);
+    let valued = !matches!(kind.lane, Lane::Count | Lane::Time);
+    let columns: Vec<usize> =
+        arguments.iter().filter(|_| valued).map(|&node| build.column(scope, node, time)).collect();
+    let column = columns.first().copied().unwrap_or_default();
+    let other = columns.get(1).copied().unwrap_or_default();
+    build.lane(match kind.lane {
+        Lane::Count => LanePlan::Count { mask },
+        Lane::Moments { squares } => LanePlan::Moments { column, mask, squares },
+        Lane::Higher => LanePlan::Higher { column, mask },
+        Lane::Pair => LanePlan::Pair { x: column, y: other, mask },
+        Lane::Slope => LanePlan::Slope { column, mask },
+        Lane::Extreme { max } => LanePlan::Extreme { column, mask, max, beside: None },
+        Lane::ExtremeBy { max } => LanePlan::Extreme { column: other, mask, max, beside: Some(column) },
+        Lane::Distinct => LanePlan::Distinct { column, mask, flag: 0, previous: None },
+        Lane::Rank => LanePlan::Rank { column, mask },
+        Lane::Tally => LanePlan::Tally { column, mask, buckets: false },
+        Lane::Buckets => LanePlan::Tally { column, mask, buckets: true },
+        Lane::Registers => LanePlan::Registers { column, mask },
+        Lane::Decay => LanePlan::Decay { column, mask, half_life },
+        Lane::Entry => LanePlan::Entry { column: Some(column), mask },
+        Lane::Time => LanePlan::Entry { column: None, mask },
+    })
 }
 
 fn key_parts(scope: &Scope, key: &[Node]) -> Vec<KeyPart> {
@@ -376,7 +494,9 @@ fn finish_stream(
             Known::Load(load) if in_place(load, feature) => Some(load),
             _ => None,
         };
+        let list = matches!(info.known, Known::Load(load) if stream.results[load].list);
         let slotted = match info.ty.kind {
+            _ if list => true,
             FieldKind::String | FieldKind::Timestamp => true,
             FieldKind::Int64 => load.is_none_or(|load| stream.results[load].wide),
             _ => false,
@@ -384,8 +504,16 @@ fn finish_stream(
         let slot = slotted.then_some(exact);
         exact += usize::from(slotted);
         let categories = info.categories.as_deref().unwrap_or_default().to_vec();
-        outputs.push(Output { name: name.clone(), kind: info.ty.kind, categories, exact: slot });
+        outputs.push(Output { name: name.clone(), kind: info.ty.kind, list, categories, exact: slot });
+        // A list stays where its aggregation has put it, also where two features are the same.
+        let load = match info.known {
+            Known::Load(load) if list => Some(load),
+            _ => load,
+        };
         match (load.and_then(|load| wides[load]), slot) {
+            (Some(wide), Some(exact)) if list => {
+                finals.push(Final::List { feature, wide, exact, kind: info.ty.kind });
+            }
             (Some(wide), Some(exact)) if info.ty.kind == FieldKind::String => {
                 finals.push(Final::Text { feature, wide, exact })
             }
@@ -416,6 +544,17 @@ fn finish_stream(
     let loads = loads.collect();
     let targets: Vec<_> = cells.iter().zip(&wides).map(|(&cell, &wide)| super::Target { cell, wide }).collect();
     let stream = &streams[index];
+    let made = stream.results.iter().zip(&targets).enumerate().map(|(load, (result, &target))| {
+        let of = |info: &&super::expression::NodeInfo| matches!(info.known, Known::Load(other) if other == load);
+        let categories = stream.scope.nodes.iter().find(of).and_then(|info| info.categories.as_deref());
+        super::Made {
+            read: result.read,
+            target,
+            kind: result.ty.kind,
+            categories: categories.unwrap_or_default().to_vec(),
+        }
+    });
+    let made = made.collect();
     let reads: Vec<_> = stream
         .reads
         .iter()
@@ -435,11 +574,14 @@ fn finish_stream(
         wides: wides.iter().flatten().count(),
         schema: stream.schema.clone(),
         lateness: stream.lateness,
+        on_late: stream.on_late,
         outputs,
         exact,
         reads,
         loads,
         finals,
+        made,
+        made_of: stream.made_of.clone(),
     })
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::limits;
-use crate::definition::{FieldKind, FloatLiteral, Literal};
-use crate::derive::{self, Function, Program, Step, Type};
+use crate::definition::{Expression, FieldKind, FloatLiteral, Literal};
+use crate::derive::{self, Function, Members, Program, Step, Type};
 use crate::event::Value;
+use crate::lookup::LookupPlan;
 use crate::schema::Schema;
 
 /// Index of a node of a scope.
@@ -30,10 +31,30 @@ pub(super) struct NodeInfo {
     null: bool,
 }
 
-#[derive(Debug)]
-enum AfterStep {
-    Category(Node, Arc<[String]>),
-    Call(&'static Function, Vec<Node>),
+/// A step whose arguments have no slots yet.
+#[derive(Clone, Debug)]
+enum Make {
+    Category(Arc<[String]>),
+    IsIn(Arc<Members>),
+    Find(usize),
+    Join(usize, usize),
+    Call(&'static Function),
+}
+
+impl Make {
+    fn step(&self, slots: &[usize]) -> Step {
+        let mut packed = [0; derive::ARITY_MAX];
+        for (to, &slot) in packed.iter_mut().zip(slots) {
+            *to = slot as u16;
+        }
+        match self {
+            Self::Category(categories) => Step::Category(packed[0], Arc::clone(categories)),
+            Self::IsIn(members) => Step::IsIn(packed[0], Arc::clone(members)),
+            Self::Find(lookup) => Step::Find(*lookup as u16, packed[0]),
+            Self::Join(lookup, column) => Step::Join { lookup: *lookup as u16, row: packed[0], column: *column as u16 },
+            Self::Call(function) => Step::Call(function, packed),
+        }
+    }
 }
 
 /// Everything that is computed per event of one stream.
@@ -46,7 +67,7 @@ pub(super) struct Scope {
     columns: usize,
     /// Which loads an expression needs, and their place among those.
     loads: Vec<Option<usize>>,
-    after: Vec<AfterStep>,
+    after: Vec<(Make, Vec<Node>)>,
     ticks_per_second: i64,
 }
 
@@ -106,18 +127,25 @@ impl Scope {
             return Ok(node);
         }
         let (kind, step) = match literal {
-            Literal::Null => (FieldKind::Float64, Step::Constant(Value::Null)),
-            Literal::Bool(value) => (FieldKind::Boolean, Step::Constant(Value::Bool(*value))),
-            Literal::Int(value) => (FieldKind::Int64, Step::Constant(Value::Int(*value))),
-            Literal::Float(value) => (FieldKind::Float64, Step::Constant(Value::Float(float(value)?))),
             Literal::Text(value) => (FieldKind::String, Step::Text(value.as_str().into())),
-            Literal::Time(ns) => {
-                let ticks = ns.div_euclid(1_000_000_000 / self.ticks_per_second);
-                (FieldKind::Timestamp, Step::Constant(Value::Time(ticks)))
-            }
+            other => self.constant(other).map(|(kind, value)| (kind, Step::Constant(value)))?,
         };
         let null = *literal == Literal::Null;
         self.add_before(identity, Type { kind, nullable: null }, step, null)
+    }
+
+    /// Kind and value of a constant; of a text, which needs a place, no value.
+    fn constant(&self, literal: &Literal) -> Result<(FieldKind, Value), String> {
+        Ok(match literal {
+            Literal::Null => (FieldKind::Float64, Value::Null),
+            Literal::Bool(value) => (FieldKind::Boolean, Value::Bool(*value)),
+            Literal::Int(value) => (FieldKind::Int64, Value::Int(*value)),
+            Literal::Float(value) => (FieldKind::Float64, Value::Float(float(value)?)),
+            Literal::Text(_) => (FieldKind::String, Value::Null),
+            Literal::Time(ns) => {
+                (FieldKind::Timestamp, Value::Time(ns.div_euclid(1_000_000_000 / self.ticks_per_second)))
+            }
+        })
     }
 
     /// The result of an aggregation.
@@ -135,22 +163,84 @@ impl Scope {
             return Ok(node);
         }
         let ty = Type { kind: FieldKind::String, nullable: self.ty(node).nullable };
-        match self.event_slot(node) {
-            Some(slot) => self.add_before(identity, ty, Step::Category(slot as u16, categories), false),
-            None => Ok(self.add_after(identity, ty, AfterStep::Category(node, categories))),
-        }
+        self.add_step(identity, ty, Make::Category(categories), vec![node])
     }
 
-    fn add_after(&mut self, identity: String, ty: Type, step: AfterStep) -> Node {
-        self.after.push(step);
+    /// Before the aggregations where its arguments are known then, after them otherwise.
+    fn add_step(&mut self, identity: String, ty: Type, make: Make, arguments: Vec<Node>) -> Result<Node, String> {
+        let slots: Option<Vec<usize>> = arguments.iter().map(|&node| self.event_slot(node)).collect();
+        if let Some(slots) = slots {
+            return self.add_before(identity, ty, make.step(&slots), false);
+        }
+        self.after.push((make, arguments));
         let known = Known::After(self.after.len() - 1);
-        self.add(identity, NodeInfo { ty, categories: None, known, null: false })
+        Ok(self.add(identity, NodeInfo { ty, categories: None, known, null: false }))
+    }
+
+    /// Whether a node's value is one of some constants.
+    pub fn is_in(&mut self, node: Node, constants: &[Expression]) -> Result<Node, String> {
+        if constants.len() > derive::MEMBERS_MAX {
+            return Err(format!(
+                "`is_in` takes {} constants at most, not {}; join a lookup instead",
+                derive::MEMBERS_MAX,
+                constants.len()
+            ));
+        }
+        let node = self.textual(node)?;
+        let mut members = Members::new(self.ty(node));
+        for constant in constants {
+            let Expression::Literal { value } = constant else {
+                return Err("`is_in` takes constants only; write `(a == b) | (a == c)` for expressions".to_owned());
+            };
+            match value {
+                // What is always null is compared with nothing.
+                _ if self.nodes[node].null => {}
+                Literal::Text(text) => members.insert_text(text)?,
+                other => members.insert(self.constant(other)?.1)?,
+            }
+        }
+        let identity = format!("is_in {node} {members:?}");
+        if let Some(&node) = self.made.get(&identity) {
+            return Ok(node);
+        }
+        let ty = Type { kind: FieldKind::Boolean, nullable: self.ty(node).nullable };
+        self.add_step(identity, ty, Make::IsIn(members.into()), vec![node])
+    }
+
+    /// A column of the row that `key` finds in a lookup; columns of one row are looked for once.
+    pub fn lookup(&mut self, index: usize, plan: &LookupPlan, key: Node, column: &str) -> Result<Node, String> {
+        let names = plan.schema.fields.iter().map(|field| field.name.as_str());
+        let Some(column) = plan.schema.column(column) else {
+            let hint = super::compile::nearest(column, names);
+            return Err(format!("lookup `{}` has no column `{column}`{hint}", plan.name));
+        };
+        let key = self.textual(key)?;
+        let (found, wanted) = (self.ty(key), plan.key_kind());
+        if found.kind != wanted && !self.nodes[key].null {
+            return Err(format!(
+                "lookup `{}` is keyed by a {} and looked up by a {}; make them one type",
+                plan.name,
+                derive::kind_name(wanted),
+                found.name()
+            ));
+        }
+        let identity = format!("find {index} {key}");
+        let row = match self.made.get(&identity) {
+            Some(&row) => row,
+            None => self.add_step(identity, Type::nullable(FieldKind::Int64), Make::Find(index), vec![key])?,
+        };
+        let identity = format!("join {index} {row} {column}");
+        if let Some(&node) = self.made.get(&identity) {
+            return Ok(node);
+        }
+        let ty = Type::nullable(plan.schema.fields[column].kind);
+        self.add_step(identity, ty, Make::Join(index, column), vec![row])
     }
 
     /// A function of other nodes.
     pub fn call(&mut self, name: &str, arguments: &[Node]) -> Result<Node, String> {
         let Some(function) = derive::function(name) else {
-            let names = derive::FUNCTIONS.iter().map(|function| function.name);
+            let names = derive::FUNCTIONS.iter().map(|function| function.name).chain([derive::IS_IN]);
             return Err(format!("there is no function `{name}`{}", super::compile::nearest(name, names)));
         };
         // A chain of more than two is made of pairs.
@@ -172,7 +262,7 @@ impl Scope {
             })
             .collect();
         let ty = function.result(&types)?;
-        if matches!(name, "when" | "coalesce" | "fill_null") && ty.kind == FieldKind::Float64 {
+        if matches!(name, "when" | "coalesce" | "fill_null" | "clip") && ty.kind == FieldKind::Float64 {
             let first = usize::from(name == "when");
             for node in &mut arguments[first..] {
                 if self.ty(*node).kind == FieldKind::Int64 {
@@ -184,20 +274,13 @@ impl Scope {
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
-        let slots: Option<Vec<usize>> = arguments.iter().map(|&node| self.event_slot(node)).collect();
-        match slots {
-            Some(slots) => self.add_before(identity, ty, Step::Call(function, packed(&slots)), false),
-            None => Ok(self.add_after(identity, ty, AfterStep::Call(function, arguments))),
-        }
+        self.add_step(identity, ty, Make::Call(function), arguments)
     }
 
     /// Places the loads that expressions and `others` need; the rest are no part of the frame. Which those are, in frame order.
     pub fn place_loads(&mut self, others: &[Node]) -> Vec<usize> {
-        let steps = self.after.iter().flat_map(|step| match step {
-            AfterStep::Category(node, _) => std::slice::from_ref(node),
-            AfterStep::Call(_, nodes) => nodes.as_slice(),
-        });
-        let mut needed: Vec<usize> = steps
+        let arguments = self.after.iter().flat_map(|(_, nodes)| nodes);
+        let mut needed: Vec<usize> = arguments
             .chain(others)
             .filter_map(|&node| match self.nodes[node].known {
                 Known::Load(load) => Some(load),
@@ -230,23 +313,12 @@ impl Scope {
                 limits::SLOTS_MAX
             ));
         }
-        let steps = self.after.iter().map(|step| match step {
-            AfterStep::Category(node, categories) => Step::Category(self.slot(*node) as u16, Arc::clone(categories)),
-            AfterStep::Call(function, nodes) => {
-                let slots: Vec<usize> = nodes.iter().map(|&node| self.slot(node)).collect();
-                Step::Call(function, packed(&slots))
-            }
+        let steps = self.after.iter().map(|(make, nodes)| {
+            let slots: Vec<usize> = nodes.iter().map(|&node| self.slot(node)).collect();
+            make.step(&slots)
         });
         Ok(Program { steps: steps.collect() })
     }
-}
-
-fn packed(slots: &[usize]) -> [u16; 3] {
-    let mut packed = [0; 3];
-    for (to, &slot) in packed.iter_mut().zip(slots) {
-        *to = slot as u16;
-    }
-    packed
 }
 
 /// The double of a literal.

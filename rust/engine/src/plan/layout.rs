@@ -1,16 +1,17 @@
-//! Where things lie: the words of a record, the lanes of a read, the words of a view.
+//! Where things lie: the columns and flags of a record, the lanes of a table, what a read asks of them.
 
 use std::sync::Arc;
 
 use super::compile::{StreamBuild, node_text};
 use super::expression::{Node, Scope};
 use super::{
-    CountJob, CountLane, DistinctLane, EntryJob, EntryLane, ExtremeLane, LogColumn, Mask, MaskPlan, MomentJob,
-    MomentLane, Place, ReadPlan, StreamPlan, TablePlan, Target, Which, WindowPlan,
+    ColumnIndex, FlagPlan, HopPlan, Job, LanePlan, LogColumn, Mask, PartPlan, Past, Place, ReadLane, ReadPlan, Shape,
+    StreamPlan, TablePlan, Target, WindowPlan,
 };
-use crate::aggregate::{Entry, Lane, Moment};
-use crate::definition::FieldKind;
+use crate::aggregate::What;
+use crate::definition::{Closed, FieldKind, OnLate};
 use crate::key::KeyPart;
+use crate::window::Window;
 
 /// A table while features are still adding to it.
 #[derive(Default)]
@@ -21,7 +22,9 @@ pub(super) struct TableBuild {
     pub readers: Vec<usize>,
     pub features: Vec<String>,
     pub columns: Vec<Column>,
-    pub masks: Vec<(Option<Node>, Option<Node>)>,
+    pub masks: Vec<(Vec<Node>, Option<Node>)>,
+    pub gaps: Vec<i64>,
+    pub lanes: Vec<LanePlan>,
 }
 
 pub(super) struct Column {
@@ -34,7 +37,6 @@ pub(super) struct Column {
 /// A read while features are still adding to it.
 pub(super) struct ReadBuild {
     pub table: usize,
-    pub view: usize,
     pub own: bool,
     pub key: Vec<Node>,
     pub items: Vec<Item>,
@@ -42,282 +44,304 @@ pub(super) struct ReadBuild {
 
 /// One aggregation over one window.
 pub(super) struct Item {
-    pub lane: Lane,
-    pub column: Option<usize>,
-    pub mask: Mask,
+    pub lane: usize,
     pub window: WindowPlan,
-    pub depth: usize,
+    /// The mask of `since`, the gap of a session: flags have no numbers yet.
+    pub flag: FlagBuild,
+    pub what: What,
     pub result: usize,
+}
+
+/// What will be the flag of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlagBuild {
+    None,
+    Mask(usize),
+    Gap(usize),
 }
 
 impl TableBuild {
     /// The flag that says whether an aggregation counts an event; `None` when it counts all.
-    pub fn mask(&mut self, scope: &Scope, value: Option<Node>, condition: Option<Node>) -> Mask {
-        let value = value.filter(|&node| scope.ty(node).nullable);
-        if value.is_none() && condition.is_none() {
+    pub fn mask(&mut self, scope: &Scope, values: &[Node], condition: Option<Node>) -> Mask {
+        let mut valid: Vec<Node> = values.iter().copied().filter(|&node| scope.ty(node).nullable).collect();
+        valid.sort_unstable();
+        valid.dedup();
+        if valid.is_empty() && condition.is_none() {
             return None;
         }
-        let mask = (value, condition);
-        Some(self.masks.iter().position(|other| *other == mask).unwrap_or_else(|| {
-            self.masks.push(mask);
-            self.masks.len() - 1
-        }))
+        Some(position(&mut self.masks, (valid, condition)))
+    }
+
+    /// The flag that says where sessions begin.
+    pub fn gap(&mut self, gap: i64) -> usize {
+        position(&mut self.gaps, gap)
     }
 
     /// The column of the log that holds a value.
-    pub fn column(&mut self, scope: &Scope, node: Node, time_column: usize) -> usize {
+    pub fn column(&mut self, scope: &Scope, node: Node, time_column: usize) -> ColumnIndex {
         self.columns.iter().position(|column| column.node == node).unwrap_or_else(|| {
             let slot = scope.event_slot(node).expect("what is aggregated is known from the event");
             self.columns.push(Column { node, slot, kind: scope.ty(node).kind, time: node == time_column });
             self.columns.len() - 1
         })
     }
+
+    /// The lane that answers, made when it is not there; a sum shares that of a variance.
+    pub fn lane(&mut self, wanted: LanePlan) -> usize {
+        if let LanePlan::Moments { column, mask, squares } = wanted {
+            let same = |lane: &LanePlan| matches!(lane, LanePlan::Moments { column: c, mask: m, .. } if (*c, *m) == (column, mask));
+            if let Some(lane) = self.lanes.iter().position(same) {
+                if squares {
+                    self.lanes[lane] = wanted;
+                }
+                return lane;
+            }
+        }
+        position(&mut self.lanes, wanted)
+    }
 }
 
-/// Layout of a table's records.
+/// Where a thing stands, at the end when it was not there.
+fn position<T: PartialEq>(things: &mut Vec<T>, wanted: T) -> usize {
+    things.iter().position(|thing| *thing == wanted).unwrap_or_else(|| {
+        things.push(wanted);
+        things.len() - 1
+    })
+}
+
+/// Layout of a table's records, and its lanes.
 pub(super) struct Record {
+    shape: Shape,
     columns: Vec<LogColumn>,
-    masks: Vec<MaskPlan>,
-    distincts: Vec<(usize, Mask)>,
-    words: usize,
+    flags: Vec<FlagPlan>,
+    pub lanes: Vec<LanePlan>,
+    masks: usize,
 }
 
-/// Time first, then numbers, then halves, then flags from the end.
+impl Record {
+    fn flag(&self, flag: FlagBuild) -> Option<usize> {
+        match flag {
+            FlagBuild::None => None,
+            FlagBuild::Mask(mask) => Some(mask),
+            FlagBuild::Gap(gap) => Some(self.masks + gap),
+        }
+    }
+}
+
+/// Time first, then numbers; texts, codes and Booleans take half a word; then the flags.
 pub(super) fn record(index: usize, table: &TableBuild, streams: &[StreamBuild]) -> Record {
     let stream = &streams[table.stream];
     let halved = |kind| matches!(kind, FieldKind::String | FieldKind::Categorical | FieldKind::Boolean);
-    let numbers = table.columns.iter().filter(|column| !column.time && !halved(column.kind)).count();
-    let (mut word, mut half) = (1, 2 * (1 + numbers));
+    let mut shape = Shape { words: 1, halves: 0, flags: 0 };
     let columns = table.columns.iter().map(|column| {
         let place = if column.time {
             Place::Word(0)
         } else if halved(column.kind) {
-            half += 1;
-            Place::Half(half - 1)
+            shape.halves += 1;
+            Place::Half(shape.halves - 1)
         } else {
-            word += 1;
-            Place::Word(word - 1)
+            shape.words += 1;
+            Place::Word(shape.words - 1)
         };
         LogColumn { slot: column.slot, kind: column.kind, place, text: node_text(stream, column.node) }
     });
     let columns: Vec<_> = columns.collect();
-    let masks: Vec<_> = table
-        .masks
-        .iter()
-        .map(|&(valid, condition)| {
-            let slot = |node: Option<Node>| node.and_then(|node| stream.scope.event_slot(node));
-            let words = [
-                condition.map(|node| format!("where {}", node_text(stream, node))),
-                valid.map(|node| format!("{} is not null", node_text(stream, node))),
-            ];
-            let text = words.into_iter().flatten().collect::<Vec<_>>().join(" and ");
-            MaskPlan { valid: slot(valid), condition: slot(condition), text }
-        })
-        .collect();
-    // Distinct counts of every reader come first, so that their flags have places before reads are laid out.
-    let mut distincts = Vec::new();
-    for read in streams.iter().flat_map(|stream| &stream.reads).filter(|read| read.table == index) {
-        for item in read.items.iter().filter(|item| item.lane == Lane::Distinct) {
-            if let Some(column) = item.column
-                && !distincts.contains(&(column, item.mask))
-            {
-                distincts.push((column, item.mask));
-            }
+    let masks = table.masks.iter().map(|(valid, condition)| {
+        let slot = |node: &Node| stream.scope.event_slot(*node).expect("a mask is known from the event");
+        let condition_text = condition.map(|node| format!("where {}", node_text(stream, node)));
+        let valid_text = valid.iter().map(|&node| format!("{} is not null", node_text(stream, node)));
+        let text = condition_text.into_iter().chain(valid_text).collect::<Vec<_>>().join(" and ");
+        FlagPlan::Mask { valid: valid.iter().map(slot).collect(), condition: condition.as_ref().map(slot), text }
+    });
+    let mut flags: Vec<_> = masks.collect();
+    flags.extend(table.gaps.iter().map(|&gap| FlagPlan::Session { gap }));
+    let links = looks_back(index, table, streams);
+    let mut lanes = table.lanes.clone();
+    for (number, lane) in lanes.iter_mut().enumerate() {
+        if let LanePlan::Distinct { flag, previous, .. } = lane {
+            *flag = flags.len();
+            flags.push(FlagPlan::Newest { lane: number });
+            *previous = links.then_some(shape.halves);
+            shape.halves += usize::from(links);
         }
     }
-    let flags = masks.len() + distincts.len();
-    let words = (half * 32 + flags).div_ceil(64);
-    Record { columns, masks, distincts, words }
+    shape.flags = flags.len();
+    Record { shape, columns, flags, lanes, masks: table.masks.len() }
 }
 
-/// The finished read: windows in order, and under each lane those windows that need it.
+/// Whether a row may see less than the newest event of a key: then distinct counts need to know what came before what.
+fn looks_back(index: usize, table: &TableBuild, streams: &[StreamBuild]) -> bool {
+    let stream = &streams[table.stream];
+    if stream.lateness > 0 || stream.on_late == OnLate::Emit {
+        return true;
+    }
+    let reads = streams.iter().flat_map(|stream| &stream.reads).filter(|read| read.table == index);
+    reads.into_iter().any(|read| !read.own || read.items.iter().any(|item| !ends_now(&item.window)))
+}
+
+/// Whether a window ends with the newest candidate.
+fn ends_now(plan: &WindowPlan) -> bool {
+    plan.ties
+        && match &plan.window {
+            Window::Rolling(window) => window.offset == 0 && matches!(window.closed, Closed::Right | Closed::Both),
+            _ => true,
+        }
+}
+
+/// Windows that end alike stand together, shorter ones first: a walk backwards then serves them all.
+fn order(plan: &WindowPlan) -> (u8, i64, bool, bool, i64, bool, bool) {
+    let lower = |closed| matches!(closed, Closed::Left | Closed::Both);
+    let upper = |closed| matches!(closed, Closed::Right | Closed::Both);
+    let (number, ties, current) = (plan.window.number(), !plan.ties, !plan.current);
+    match &plan.window {
+        Window::Rolling(w) => (number, w.offset, !upper(w.closed), ties, w.length, lower(w.closed), current),
+        Window::Tumbling(w) => (number, 0, w.zone.is_some(), ties, w.length, false, current),
+        Window::Hopping(w) => (number, w.every, false, ties, w.length, false, current),
+        Window::Session(w) => (number, 0, false, ties, w.gap, false, current),
+        Window::Last(w) => (number, 0, false, ties, w.count as i64, false, current),
+        Window::All(_) | Window::Since(_) => (number, 0, false, ties, 0, false, current),
+    }
+}
+
+/// The finished read: windows in order, and under each lane what is asked of it.
 pub(super) fn read(build: &ReadBuild, key: Vec<KeyPart>, record: &Record, targets: &[Target]) -> ReadPlan {
     let mut windows: Vec<WindowPlan> = Vec::new();
     for item in &build.items {
-        if !windows.contains(&item.window) {
-            windows.push(item.window);
-        }
+        position(&mut windows, placed(item, record));
     }
-    windows.sort_by_key(|plan| (plan.window.order(), plan.current));
-    let mut plan = ReadPlan {
-        table: build.table,
-        view: build.view,
-        own: build.own,
-        key,
-        windows,
-        counts: Vec::new(),
-        moments: Vec::new(),
-        extremes: Vec::new(),
-        distincts: Vec::new(),
-        entries: Vec::new(),
-        view_words: 0,
-    };
+    windows.sort_by_key(order);
+    let mut lanes: Vec<ReadLane> = Vec::new();
     for item in &build.items {
-        let window = plan.windows.iter().position(|window| *window == item.window).unwrap_or_default();
-        add(&mut plan, item, window, record, targets[item.result]);
+        let plan = placed(item, record);
+        let window = windows.iter().position(|window| *window == plan).expect("every window has been put in");
+        let job = Job { window, what: item.what, target: targets[item.result], part: 0, cursor: 0 };
+        let lane = lanes.iter().position(|lane| lane.lane == item.lane).unwrap_or_else(|| {
+            lanes.push(ReadLane { lane: item.lane, jobs: Vec::new() });
+            lanes.len() - 1
+        });
+        lanes[lane].jobs.push(job);
     }
-    // Lanes walk their windows from the shortest to the longest.
-    plan.counts.iter_mut().for_each(|lane| lane.windows.sort_by_key(|job| job.window));
-    plan.moments.iter_mut().for_each(|lane| lane.windows.sort_by_key(|job| job.window));
-    plan.extremes.iter_mut().for_each(|lane| lane.windows.sort_by_key(|&(window, _)| window));
-    plan.distincts.iter_mut().for_each(|lane| lane.windows.sort_by_key(|job| job.window));
-    for lane in &mut plan.entries {
-        let all_time = |job: &EntryJob| plan.windows[job.window].window.reach().is_none();
-        lane.forever = lane.jobs.iter().any(|job| all_time(job) && (lane.mask.is_some() || job.which == Which::First));
+    for lane in &mut lanes {
+        lane.jobs.sort_by_key(|job| job.window);
     }
-    place(&mut plan);
-    plan
+    lanes.sort_by_key(|lane| lane.lane);
+    ReadPlan { table: build.table, own: build.own, key, windows, lanes }
 }
 
-fn add(plan: &mut ReadPlan, item: &Item, window: usize, record: &Record, target: Target) {
-    let (column, mask) = (item.column, item.mask);
-    let count = CountJob { window, word: 0, target };
-    match item.lane {
-        Lane::Count => {
-            let lane = find(&mut plan.counts, |lane| lane.mask == mask, || CountLane { mask, windows: Vec::new() });
-            lane.windows.push(count);
-        }
-        Lane::Distinct => {
-            let column = column.expect("a distinct count has a column");
-            let index = record.distincts.iter().position(|distinct| *distinct == (column, mask)).unwrap_or_default();
-            let flag = record.masks.len() + index;
-            let lane = find(
-                &mut plan.distincts,
-                |lane| (lane.column, lane.mask) == (column, mask),
-                || DistinctLane { column, mask, flag, windows: Vec::new() },
-            );
-            lane.windows.push(count);
-        }
-        Lane::Extreme { max } => {
-            let column = column.expect("an extreme has a column");
-            let lane = find(
-                &mut plan.extremes,
-                |lane| (lane.column, lane.mask, lane.max) == (column, mask, max),
-                || ExtremeLane { column, mask, max, windows: Vec::new() },
-            );
-            lane.windows.push((window, target));
-        }
-        Lane::Moment(moment) => {
-            let column = column.expect("a moment has a column");
-            let lane = find(
-                &mut plan.moments,
-                |lane| (lane.column, lane.mask) == (column, mask),
-                || MomentLane { column, mask, squares: false, word: 0, windows: Vec::new() },
-            );
-            lane.squares |= matches!(moment, Moment::Var | Moment::Std);
-            let empty = || MomentJob { window, word: 0, sum: None, mean: None, var: None, std: None };
-            let job = find(&mut lane.windows, |job| job.window == window, empty);
-            *match moment {
-                Moment::Sum => &mut job.sum,
-                Moment::Mean => &mut job.mean,
-                Moment::Var => &mut job.var,
-                Moment::Std => &mut job.std,
-            } = Some(target);
-        }
-        Lane::Entry(entry) => {
-            let which = match entry {
-                Entry::First => Which::First,
-                Entry::Last => Which::Last,
-                Entry::Lag => Which::Lag(item.depth),
-                Entry::SinceLast => Which::SinceLast,
-            };
-            let lane = find(
-                &mut plan.entries,
-                |lane| (lane.column, lane.mask) == (column, mask),
-                || EntryLane { column, mask, depth: 1, forever: false, jobs: Vec::new() },
-            );
-            lane.depth = lane.depth.max(item.depth);
-            lane.jobs.push(EntryJob { window, which, target });
-        }
-    }
+fn placed(item: &Item, record: &Record) -> WindowPlan {
+    WindowPlan { flag: record.flag(item.flag), ..item.window.clone() }
 }
 
-/// The lane that is there, or a new one.
-fn find<T>(lanes: &mut Vec<T>, is: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> &mut T {
-    let index = lanes.iter().position(is).unwrap_or_else(|| {
-        lanes.push(make());
-        lanes.len() - 1
-    });
-    &mut lanes[index]
-}
-
-/// Gives each running count and sum its words in a view.
-fn place(plan: &mut ReadPlan) {
-    let mut next = 0;
-    let mut take = |words: usize| {
-        next += words;
-        next - words
-    };
-    for lane in &mut plan.moments {
-        lane.word = take(1);
-        for job in &mut lane.windows {
-            // Count, sum (2), sum of squares (4).
-            job.word = take(if lane.squares { 7 } else { 3 });
-        }
-    }
-    for job in plan.counts.iter_mut().filter(|lane| lane.mask.is_some()).flat_map(|lane| &mut lane.windows) {
-        job.word = take(1);
-    }
-    for job in plan.distincts.iter_mut().flat_map(|lane| &mut lane.windows) {
-        job.word = take(1);
-    }
-    plan.view_words = next;
-}
-
-/// The finished tables, once every read of them is known.
+/// The finished tables, once every read of them is known; gives the reads of the streams their parts and cursors.
 pub(super) fn tables(
     builds: Vec<TableBuild>,
     records: Vec<Record>,
     streams: &[StreamBuild],
-    finished: &[StreamPlan],
+    finished: &mut [StreamPlan],
 ) -> Vec<TablePlan> {
-    let finish = |(index, (build, record)): (usize, (TableBuild, Record))| {
+    let mut tables = Vec::new();
+    for (index, (build, record)) in builds.into_iter().zip(records).enumerate() {
         let mut table = TablePlan {
             name: build.name,
             stream: build.stream,
             key: build.key.iter().map(|&node| node_text(&streams[build.stream], node)).collect(),
-            reads: vec![],
             readers: build.readers,
-            record_words: record.words,
-            pinned: vec![false; record.columns.len()],
+            reads: Vec::new(),
+            shape: record.shape,
             columns: record.columns,
-            masks: record.masks,
+            flags: record.flags,
+            lanes: record.lanes,
+            all: Vec::new(),
+            hops: Vec::new(),
+            cursors: Vec::new(),
             reach: 0,
+            linger: 0,
             keep_last: 0,
-            always_rich: false,
+            forever: false,
+            moving: false,
             features: build.features,
         };
-        for read in finished.iter().flat_map(|stream| &stream.reads).filter(|read| read.table == index) {
-            retain(&mut table, read);
+        for read in finished.iter_mut().flat_map(|stream| &mut stream.reads).filter(|read| read.table == index) {
+            let read_plan = Arc::get_mut(read).expect("a read is shared once its table is finished");
+            retain(&mut table, read_plan);
             table.reads.push(Arc::clone(read));
         }
-        table.reads.sort_by_key(|read| read.view);
-        table
-    };
-    builds.into_iter().zip(records).enumerate().map(finish).collect()
+        tables.push(table);
+    }
+    tables
 }
 
-/// What the table must keep so that this read can be answered.
-fn retain(table: &mut TablePlan, read: &ReadPlan) {
-    let forever = |window: usize| read.windows[window].window.reach().is_none();
-    for plan in &read.windows {
-        table.reach = table.reach.max(plan.window.reach().unwrap_or(0));
-    }
-    table.always_rich |= read.counts.iter().any(|lane| lane.windows.iter().any(|job| forever(job.window)))
-        || read.moments.iter().any(|lane| lane.windows.iter().any(|job| forever(job.window)))
-        || read.extremes.iter().any(|lane| lane.windows.iter().any(|&(window, _)| forever(window)));
-    for lane in read.distincts.iter().filter(|lane| lane.windows.iter().any(|job| forever(job.window))) {
-        table.always_rich = true;
-        table.pinned[lane.column] = true;
-    }
-    for lane in &read.entries {
-        table.always_rich |= lane.forever;
-        if let (true, Some(column)) = (lane.forever, lane.column) {
-            table.pinned[column] = true;
+/// What the table must keep so that this read can be answered, and where the read finds it.
+fn retain(table: &mut TablePlan, read: &mut ReadPlan) {
+    for lane in &mut read.lanes {
+        let plan = table.lanes[lane.lane].clone();
+        let mut followed = None;
+        for job in &mut lane.jobs {
+            let window = &mut read.windows[job.window];
+            table.linger = table.linger.max(window.window.reach().unwrap_or(0));
+            let depth = match job.what {
+                What::Lag(n) | What::LastK(n) => n,
+                _ => 1,
+            };
+            let part = PartPlan { lane: lane.lane, depth };
+            match &window.window {
+                // The newest events of all time are as well kept in the log.
+                Window::All(_) if is_newest(&plan, job.what) => {
+                    table.keep_last = table.keep_last.max(depth);
+                    table.forever = true;
+                    job.part = usize::MAX;
+                }
+                Window::All(_) => {
+                    table.forever = true;
+                    window.past = Past::All;
+                    job.part = keep(&mut table.all, part);
+                }
+                Window::Hopping(hopping) => {
+                    let found = table.hops.iter().position(|hop| hop.window == *hopping);
+                    let hop = found.unwrap_or_else(|| {
+                        table.hops.push(HopPlan { window: *hopping, parts: Vec::new() });
+                        table.hops.len() - 1
+                    });
+                    window.past = Past::Hop(hop);
+                    job.part = keep(&mut table.hops[hop].parts, part);
+                }
+                Window::Rolling(_) | Window::Tumbling(_) => {
+                    table.reach = table.reach.max(window.window.reach().unwrap_or(0));
+                }
+                Window::Session(_) => table.moving = true,
+                Window::Last(_) | Window::Since(_) => {
+                    table.moving = true;
+                    table.forever = true;
+                }
+            }
+            if matches!(plan, LanePlan::Tally { .. }) && window.past == Past::None {
+                // Jobs of one window of a lane share its cursor.
+                if followed != Some(job.window) {
+                    followed = Some(job.window);
+                    table.cursors.push(lane.lane);
+                }
+                job.cursor = table.cursors.len() - 1;
+            }
         }
-        for job in lane.jobs.iter().filter(|job| forever(job.window)) {
-            let depth = if let Which::Lag(n) = job.which { n } else { 1 };
-            table.keep_last = table.keep_last.max(if lane.mask.is_none() { depth } else { 0 });
+    }
+}
+
+/// Whether an answer over all time is one of the newest events of the log, which need not be copied elsewhere.
+fn is_newest(lane: &LanePlan, what: What) -> bool {
+    matches!(lane, LanePlan::Entry { mask: None, .. })
+        && matches!(what, What::Last | What::Lag(_) | What::LastK(_) | What::SinceLast)
+}
+
+/// The part that keeps a lane, deep enough.
+fn keep(parts: &mut Vec<PartPlan>, wanted: PartPlan) -> usize {
+    match parts.iter().position(|part| part.lane == wanted.lane) {
+        Some(part) => {
+            parts[part].depth = parts[part].depth.max(wanted.depth);
+            part
+        }
+        None => {
+            parts.push(wanted);
+            parts.len() - 1
         }
     }
 }

@@ -10,16 +10,18 @@ mod layout;
 
 use std::sync::Arc;
 
-use crate::definition::{Definition, FieldKind};
+pub(crate) use crate::aggregate::What;
+use crate::definition::{Definition, FieldKind, OnLate};
 use crate::derive::Program;
 use crate::error::DefinitionError;
 use crate::key::KeyPart;
+use crate::lookup::LookupPlan;
 use crate::row::Output;
 use crate::schema::Schema;
-use crate::window::Window;
+use crate::window::{Hopping, Window};
 
 /// Raised when a definition written before would be computed to other values. It is part of the fingerprint.
-pub const SEMANTICS_VERSION: u32 = 1;
+pub const SEMANTICS_VERSION: u32 = 2;
 
 /// Hard limits, refused by name when a definition passes them.
 pub mod limits {
@@ -27,12 +29,14 @@ pub mod limits {
     pub const FEATURES_MAX: usize = 10_000;
     /// Streams of one definition.
     pub const STREAMS_MAX: usize = 64;
+    /// Lookups of one definition.
+    pub const LOOKUPS_MAX: usize = 64;
     /// Depth of one expression.
     pub const DEPTH_MAX: usize = 64;
     /// Slots of one frame: columns, and every shared step of every expression.
     pub const SLOTS_MAX: usize = 60_000;
-    /// n of `lag(n)`.
-    pub const LAG_MAX: u64 = 1_000;
+    /// n of `ff.last(n)`.
+    pub const LAST_MAX: u64 = 1_000_000;
 }
 
 /// A compiled definition.
@@ -42,6 +46,8 @@ pub struct Plan {
     pub streams: Vec<StreamPlan>,
     /// State, one per stream and key.
     pub tables: Vec<TablePlan>,
+    /// Reference data that its expressions read.
+    pub lookups: Vec<LookupPlan>,
     /// 1_000_000, or 1_000_000_000 when a stream counts nanoseconds.
     pub ticks_per_second: i64,
     /// Hash of the definition and of the version of its meaning, 64 hex digits.
@@ -59,6 +65,8 @@ pub struct StreamPlan {
     pub exact: usize,
     /// How far out of order an event may come, in ticks.
     pub lateness: i64,
+    /// What happens to one that is later.
+    pub on_late: OnLate,
     pub(crate) before: Program,
     /// What is read before the event is stored, in the order of the tables.
     pub(crate) reads: Vec<Arc<ReadPlan>>,
@@ -68,9 +76,21 @@ pub struct StreamPlan {
     pub(crate) loads: Vec<Load>,
     pub(crate) after: Program,
     pub(crate) finals: Vec<Final>,
+    /// The aggregations of its rows, and by feature which it is made of, in the order in which they are written.
+    pub(crate) made: Vec<Made>,
+    pub(crate) made_of: Vec<Vec<usize>>,
     /// Cells: one per output first, then those that only expressions need.
     pub(crate) cells: usize,
     pub(crate) wides: usize,
+}
+
+/// An aggregation of a stream's rows.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub read: usize,
+    pub target: Target,
+    pub kind: FieldKind,
+    pub categories: Vec<String>,
 }
 
 /// A table as its own stream writes it.
@@ -91,24 +111,57 @@ pub struct TablePlan {
     pub stream: usize,
     /// What its key is made of, for people.
     pub(crate) key: Vec<String>,
-    /// Streams whose rows read it, one view each.
+    /// Streams whose rows read it.
     pub(crate) readers: Vec<usize>,
-    /// The reads of those streams, in the same order.
+    /// What they read.
     pub(crate) reads: Vec<Arc<ReadPlan>>,
-    /// Words of one record: time, numbers, then halves (texts, codes, booleans, flags).
-    pub(crate) record_words: usize,
+    pub(crate) shape: Shape,
     pub(crate) columns: Vec<LogColumn>,
-    pub(crate) masks: Vec<MaskPlan>,
-    /// Longest reach of a rolling window; 0 when there is none.
+    pub(crate) flags: Vec<FlagPlan>,
+    pub(crate) lanes: Vec<LanePlan>,
+    /// What is kept of events that have left the log: for all time, and in slices.
+    pub(crate) all: Vec<PartPlan>,
+    pub(crate) hops: Vec<HopPlan>,
+    /// Tallies that follow windows of busy keys, by their lanes.
+    pub(crate) cursors: Vec<usize>,
+    /// How far back a window that is bounded by time reaches; 0 when there is none.
     pub(crate) reach: i64,
+    /// How long after its newest event a key can be seen, as far as time bounds that.
+    pub(crate) linger: i64,
     /// The newest so many events are kept however old they are.
     pub(crate) keep_last: usize,
-    /// All-time lanes need running state from the first event on.
-    pub(crate) always_rich: bool,
-    /// Texts of these columns stay interned after their event has left the log.
-    pub(crate) pinned: Vec<bool>,
+    /// A key is held however long it has been idle.
+    pub(crate) forever: bool,
+    /// Whether a window is bounded by something else than time and `keep_last`.
+    pub(crate) moving: bool,
     /// Features that made it, for `describe`.
     pub(crate) features: Vec<String>,
+}
+
+impl TablePlan {
+    /// Whether keys have something beside their log.
+    pub(crate) fn has_past(&self) -> bool {
+        !self.all.is_empty() || !self.hops.is_empty()
+    }
+}
+
+/// How the records of a table are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Columns of 64 bits, the time first.
+    pub words: usize,
+    /// Columns of 32 bits.
+    pub halves: usize,
+    /// Flags of a record.
+    pub flags: usize,
+}
+
+impl Shape {
+    /// Words that a run with room for so many records takes.
+    #[inline]
+    pub fn words_of(self, room: usize) -> usize {
+        self.words * room + (self.halves * room + self.flags).div_ceil(2)
+    }
 }
 
 /// A value that the log keeps per event.
@@ -120,51 +173,157 @@ pub(crate) struct LogColumn {
     pub text: String,
 }
 
-/// Where in a record a column lies.
+/// Where in a run a column lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Word of the record.
+    /// Column of 64 bits.
     Word(usize),
-    /// Half of a word, counted in halves from the record's start.
+    /// Column of 32 bits.
     Half(usize),
 }
 
-/// A flag that the log keeps per event: the values of these slots are there, and this condition holds.
+/// A bit that the log keeps per event.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct MaskPlan {
-    pub valid: Option<usize>,
-    pub condition: Option<usize>,
-    pub text: String,
+pub(crate) enum FlagPlan {
+    /// The values of these slots are there, and this condition holds.
+    Mask { valid: Vec<usize>, condition: Option<usize>, text: String },
+    /// The event before is further away than this.
+    Session { gap: i64 },
+    /// No later event of the log has the same value, in this lane.
+    Newest { lane: usize },
+}
+
+/// What can be asked of any range of a key's log.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LanePlan {
+    Count {
+        mask: Mask,
+    },
+    Moments {
+        column: ColumnIndex,
+        mask: Mask,
+        squares: bool,
+    },
+    Higher {
+        column: ColumnIndex,
+        mask: Mask,
+    },
+    Pair {
+        x: ColumnIndex,
+        y: ColumnIndex,
+        mask: Mask,
+    },
+    Slope {
+        column: ColumnIndex,
+        mask: Mask,
+    },
+    Extreme {
+        column: ColumnIndex,
+        mask: Mask,
+        max: bool,
+        beside: Option<ColumnIndex>,
+    },
+    /// `flag` is its own; `previous` is the half that says how far before lies the same value.
+    Distinct {
+        column: ColumnIndex,
+        mask: Mask,
+        flag: usize,
+        previous: Option<usize>,
+    },
+    Rank {
+        column: ColumnIndex,
+        mask: Mask,
+    },
+    Tally {
+        column: ColumnIndex,
+        mask: Mask,
+        buckets: bool,
+    },
+    Registers {
+        column: ColumnIndex,
+        mask: Mask,
+    },
+    Decay {
+        column: ColumnIndex,
+        mask: Mask,
+        half_life: i64,
+    },
+    /// Single events; `None` for their times.
+    Entry {
+        column: Option<ColumnIndex>,
+        mask: Mask,
+    },
+}
+
+/// What a lane keeps of events that have left the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartPlan {
+    pub lane: usize,
+    /// How many of the newest events, for a lane of single events.
+    pub depth: usize,
+}
+
+/// Slices of a hopping window.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HopPlan {
+    pub window: Hopping,
+    pub parts: Vec<PartPlan>,
 }
 
 /// What rows of one stream read from one table.
 #[derive(Debug)]
 pub(crate) struct ReadPlan {
     pub table: usize,
-    /// Index among the table's readers.
-    pub view: usize,
     /// Whether the row's own event is in the table too.
     pub own: bool,
     pub key: Vec<KeyPart>,
-    /// Shortest first; each contains the ones before.
+    /// Those that end alike together, shorter ones first.
     pub windows: Vec<WindowPlan>,
-    pub counts: Vec<CountLane>,
-    pub moments: Vec<MomentLane>,
-    pub extremes: Vec<ExtremeLane>,
-    pub distincts: Vec<DistinctLane>,
-    pub entries: Vec<EntryLane>,
-    /// Words of a view's running state.
-    pub view_words: usize,
+    pub lanes: Vec<ReadLane>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WindowPlan {
     pub window: Window,
-    /// Whether the row's own event is inside.
+    /// Whether the row's own event is a candidate.
     pub current: bool,
+    /// Whether other events of the row's time are.
+    pub ties: bool,
+    /// The flag of a session's begin, or of the condition since which.
+    pub flag: Option<usize>,
+    pub past: Past,
 }
 
-/// Index of a column of the table, or of a mask of it.
+/// Where what has left the log is kept for a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// Nowhere: what is in the window is in the log.
+    None,
+    All,
+    /// Index among the table's hops.
+    Hop(usize),
+}
+
+/// What a read asks of one lane of its table.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadLane {
+    pub lane: usize,
+    /// In the order of the windows.
+    pub jobs: Vec<Job>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub window: usize,
+    pub what: What,
+    pub target: Target,
+    /// Index among the parts of the window's past.
+    pub part: usize,
+    /// Index among the table's cursors, where the lane is a tally.
+    pub cursor: usize,
+}
+
+/// Index of a column of the table, or of a flag of it.
 pub(crate) type ColumnIndex = usize;
 pub(crate) type Mask = Option<usize>;
 
@@ -174,90 +333,6 @@ pub(crate) struct Target {
     pub cell: usize,
     /// Where the 64 bits go that the cell's double cannot hold.
     pub wide: Option<usize>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct CountLane {
-    pub mask: Mask,
-    pub windows: Vec<CountJob>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct CountJob {
-    pub window: usize,
-    pub word: usize,
-    pub target: Target,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct MomentLane {
-    pub column: ColumnIndex,
-    pub mask: Mask,
-    pub squares: bool,
-    /// Word of a view that holds the scale.
-    pub word: usize,
-    pub windows: Vec<MomentJob>,
-}
-
-/// Sum, mean, variance and deviation of one window, those that are asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct MomentJob {
-    pub window: usize,
-    pub word: usize,
-    pub sum: Option<Target>,
-    pub mean: Option<Target>,
-    pub var: Option<Target>,
-    pub std: Option<Target>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct ExtremeLane {
-    pub column: ColumnIndex,
-    pub mask: Mask,
-    pub max: bool,
-    /// Window and target.
-    pub windows: Vec<(usize, Target)>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct DistinctLane {
-    pub column: ColumnIndex,
-    pub mask: Mask,
-    /// Flag of the record: no later event of the key's log has the same value.
-    pub flag: usize,
-    pub windows: Vec<CountJob>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct EntryLane {
-    /// `None` for the event's time.
-    pub column: Option<ColumnIndex>,
-    pub mask: Mask,
-    /// How many of the newest matching events an answer may need.
-    pub depth: usize,
-    /// Whether an all-time job needs them beyond the log.
-    pub forever: bool,
-    pub jobs: Vec<EntryJob>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct EntryJob {
-    pub window: usize,
-    pub which: Which,
-    pub target: Target,
-}
-
-/// Which event of a window answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// The oldest.
-    First,
-    /// The newest.
-    Last,
-    /// The n-th before the row's own.
-    Lag(usize),
-    /// Seconds since the newest before the row's own.
-    SinceLast,
 }
 
 /// An aggregation's result on its way into the frame.
@@ -277,6 +352,8 @@ pub(crate) enum Final {
     Exact { wide: usize, exact: usize },
     /// An aggregation's text.
     Text { feature: usize, wide: usize, exact: usize },
+    /// An aggregation's list.
+    List { feature: usize, wide: usize, exact: usize, kind: FieldKind },
 }
 
 impl Plan {

@@ -6,7 +6,9 @@ use super::check::{Bounds, Broken, Check, Codes, Pattern, Written};
 use super::explain::{kind_name, message};
 use super::instant::{self, Clock};
 use super::{DefaultValue, Field, Raw, Schema};
-use crate::definition::{FieldDefinition, FieldKind, FloatLiteral, Literal, StreamDefinition, TimeUnit};
+use crate::definition::{
+    FieldDefinition, FieldKind, FloatLiteral, Literal, LookupColumn, LookupDefinition, StreamDefinition, TimeUnit,
+};
 use crate::error::{DefinitionError, nearest};
 use crate::event::{Event, Value};
 
@@ -18,29 +20,65 @@ pub(super) fn compile(definition: &StreamDefinition, ticks_per_second: i64) -> R
     if stream.is_empty() {
         return Err(at_stream("a stream needs a name; write Stream(\"payments\", ...)".to_owned()));
     }
-    if definition.fields.len() > Schema::FIELDS_MAX {
-        let count = definition.fields.len();
-        return Err(at_stream(format!("it has {count} fields and {} are allowed; drop some", Schema::FIELDS_MAX)));
-    }
-
-    let mut fields = Vec::with_capacity(definition.fields.len());
-    for field in &definition.fields {
-        let place = || format!("stream `{stream}`, field `{}`", field.name);
-        fields.push(compile_field(field, ticks_per_second).map_err(|message| DefinitionError::new(place(), message))?);
-    }
-
-    let mut by_name: Box<[u32]> = (0..fields.len() as u32).collect();
-    by_name.sort_by(|a, b| fields[*a as usize].name.cmp(&fields[*b as usize].name));
-    if let Some(twice) = by_name.windows(2).find(|two| fields[two[0] as usize].name == fields[two[1] as usize].name) {
-        let name = &fields[twice[0] as usize].name;
-        return Err(DefinitionError::new(
-            format!("stream `{stream}`, field `{name}`"),
-            "there are two fields of this name; rename one of them",
-        ));
-    }
-
+    let place = |field: &str| format!("stream `{stream}`, field `{field}`");
+    let (fields, by_name) =
+        compile_fields(&definition.fields, ticks_per_second, "field").map_err(|(field, message)| match field {
+            None => at_stream(message),
+            Some(field) => DefinitionError::new(place(&field), message),
+        })?;
     let time_column = time_column(definition, &fields).map_err(at_stream)?;
     Ok(Schema { stream: stream.clone(), fields, time_column, by_name })
+}
+
+/// The columns of a lookup: all but its key may be null, every double is a value, and no column is a time of events.
+pub(super) fn compile_lookup(definition: &LookupDefinition, ticks_per_second: i64) -> Result<Schema, DefinitionError> {
+    let field = |column: &LookupColumn| FieldDefinition {
+        name: column.name.clone(),
+        kind: column.kind,
+        nullable: column.name != definition.key,
+        default: None,
+        ge: None,
+        gt: None,
+        le: None,
+        lt: None,
+        one_of: None,
+        pattern: None,
+        max_bytes: (column.kind == FieldKind::String).then_some(Schema::TEXT_BYTES_MAX),
+        allow_nan: column.kind == FieldKind::Float64,
+        unit: None,
+        categories: None,
+    };
+    let fields: Vec<_> = definition.columns.iter().map(field).collect();
+    let (fields, by_name) =
+        compile_fields(&fields, ticks_per_second, "column").map_err(|(column, message)| match column {
+            None => DefinitionError::new("lookup", message),
+            Some(column) => DefinitionError::new("lookup", format!("column `{column}`: {message}")),
+        })?;
+    Ok(Schema { stream: definition.name.clone(), fields, time_column: usize::MAX, by_name })
+}
+
+/// Fields, and their order by name.
+type Fields = (Vec<Field>, Box<[u32]>);
+
+/// The field that is at fault, if it is one, and the message.
+type Fault = (Option<String>, String);
+
+fn compile_fields(definitions: &[FieldDefinition], ticks_per_second: i64, word: &str) -> Result<Fields, Fault> {
+    let count = definitions.len();
+    if count > Schema::FIELDS_MAX {
+        return Err((None, format!("it has {count} {word}s and {} are allowed; drop some", Schema::FIELDS_MAX)));
+    }
+    let mut fields = Vec::with_capacity(count);
+    for field in definitions {
+        fields.push(compile_field(field, ticks_per_second).map_err(|message| (Some(field.name.clone()), message))?);
+    }
+    let mut by_name: Box<[u32]> = (0..count as u32).collect();
+    by_name.sort_by(|a, b| fields[*a as usize].name.cmp(&fields[*b as usize].name));
+    if let Some(twice) = by_name.windows(2).find(|two| fields[two[0] as usize].name == fields[two[1] as usize].name) {
+        let name = fields[twice[0] as usize].name.clone();
+        return Err((Some(name), format!("there are two {word}s of this name; rename one of them")));
+    }
+    Ok((fields, by_name))
 }
 
 fn time_column(definition: &StreamDefinition, fields: &[Field]) -> Outcome<usize> {

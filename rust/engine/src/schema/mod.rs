@@ -12,7 +12,7 @@ mod tests;
 
 use self::check::{Broken, Check};
 pub use self::instant::iso_ticks;
-use crate::definition::{FieldKind, StreamDefinition, TimeUnit};
+use crate::definition::{FieldKind, LookupDefinition, StreamDefinition, TimeUnit};
 use crate::error::{DefinitionError, EventError, Problem};
 use crate::event::{Event, Value};
 
@@ -86,6 +86,11 @@ impl Schema {
     /// defaults that keep the rules. `ticks_per_second` is 1_000_000, or 1_000_000_000 for a plan in nanoseconds.
     pub fn compile(definition: &StreamDefinition, ticks_per_second: i64) -> Result<Self, DefinitionError> {
         compile::compile(definition, ticks_per_second)
+    }
+
+    /// The columns of a lookup, to check its rows with. It has no time column.
+    pub(crate) fn of_lookup(definition: &LookupDefinition, ticks_per_second: i64) -> Result<Self, DefinitionError> {
+        compile::compile_lookup(definition, ticks_per_second)
     }
 
     /// Index of a column by its name.

@@ -60,6 +60,11 @@ impl Interner {
         }
     }
 
+    /// One use more of a text that is in use.
+    pub fn hold(&mut self, id: u32) {
+        self.texts[id as usize].uses += 1;
+    }
+
     pub fn text(&self, id: u32) -> &str {
         &self.texts[id as usize].text
     }

@@ -1,214 +1,189 @@
-//! The events of one key in total order: records of a few words, newest last.
+//! The events of one key in total order: a view of them that is one run, or the runs of a busy key.
 
-use std::collections::VecDeque;
+use super::lane::{Scan, kept};
+use super::run::{RUN, Run, last_set};
+use super::tree::{Part, Summary, Tree, start_of};
+use crate::plan::Mask;
+use crate::state::busy::Busy;
 
-/// Records in order, wherever they lie.
-pub(crate) trait Log {
-    fn len(&self) -> usize;
-    fn record(&self, index: usize) -> &[u64];
-
-    #[inline]
-    fn time(&self, index: usize) -> i64 {
-        self.record(index)[0] as i64
-    }
-
-    /// Looks at the records `low..high`, the newest first.
-    #[inline]
-    fn each(&self, low: usize, high: usize, mut look: impl FnMut(&[u64])) {
-        (low..high).rev().for_each(|index| look(self.record(index)));
-    }
-
-    /// How many records have a time not above `t`, looked for between `low` and `high`.
-    fn upper_bound(&self, t: i64, mut low: usize, mut high: usize) -> usize {
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.time(middle) <= t { low = middle + 1 } else { high = middle }
-        }
-        low
-    }
-}
-
-/// Records one after the other in a slice.
+/// The events of a key, to read. Positions count from 0 in a run, and from the key's first event in a busy log.
 #[derive(Clone, Copy)]
-pub(crate) struct SliceLog<'a> {
-    pub words: &'a [u64],
-    pub record_words: usize,
+pub(super) enum Log<'a> {
+    Run(Run<'a>),
+    Busy(&'a Busy),
 }
 
-impl Log for SliceLog<'_> {
+impl<'a> Log<'a> {
     #[inline]
-    fn len(&self) -> usize {
-        self.words.len() / self.record_words
-    }
-
-    #[inline]
-    fn record(&self, index: usize) -> &[u64] {
-        &self.words[index * self.record_words..][..self.record_words]
-    }
-
-    #[inline]
-    fn each(&self, low: usize, high: usize, look: impl FnMut(&[u64])) {
-        self.words[low * self.record_words..high * self.record_words]
-            .chunks_exact(self.record_words)
-            .rev()
-            .for_each(look);
-    }
-}
-
-/// Elements of a segment: few enough that a key which is only just busy stays small.
-const SEGMENT: usize = 32;
-/// Segments kept for later: as many as one event leaves at once.
-const SPARE_MAX: usize = 3;
-
-/// A queue of elements of some words each, in segments: growing copies nothing, and what leaves at the front is used again at the back.
-/// Positions count from the first element ever put in.
-#[derive(Debug)]
-pub(crate) struct Segments {
-    stride: usize,
-    segments: VecDeque<Box<[u64]>>,
-    /// Segments that have been left, for those to come.
-    spare: Vec<Box<[u64]>>,
-    /// Position of the first element of the first segment.
-    base: u64,
-    first: u64,
-    end: u64,
-}
-
-impl Segments {
-    pub fn new(stride: usize) -> Self {
-        Self { stride, segments: VecDeque::new(), spare: Vec::new(), base: 0, first: 0, end: 0 }
-    }
-
-    /// Position of the oldest element.
-    #[inline]
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// Position after the newest element.
-    #[inline]
-    pub fn end(&self) -> u64 {
-        self.end
-    }
-
-    #[inline]
-    pub fn get(&self, position: u64) -> &[u64] {
-        let offset = (position - self.base) as usize;
-        &self.segments[offset / SEGMENT][offset % SEGMENT * self.stride..][..self.stride]
-    }
-
-    #[inline]
-    pub fn get_mut(&mut self, position: u64) -> &mut [u64] {
-        let offset = (position - self.base) as usize;
-        &mut self.segments[offset / SEGMENT][offset % SEGMENT * self.stride..][..self.stride]
-    }
-
-    pub fn push(&mut self, element: &[u64]) {
-        let offset = (self.end - self.base) as usize;
-        if offset / SEGMENT == self.segments.len() {
-            let segment = self.spare.pop().unwrap_or_else(|| vec![0; SEGMENT * self.stride].into_boxed_slice());
-            self.segments.push_back(segment);
-        }
-        self.segments[offset / SEGMENT][offset % SEGMENT * self.stride..][..self.stride].copy_from_slice(element);
-        self.end += 1;
-    }
-
-    /// Drops the elements at and after a position.
-    pub fn truncate(&mut self, end: u64) {
-        self.end = self.end.min(end.max(self.first));
-        while self.segments.len() > 1 && self.base + (self.segments.len() as u64 - 1) * SEGMENT as u64 > self.end {
-            let left = self.segments.pop_back();
-            self.keep(left);
+    pub fn first(self) -> u64 {
+        match self {
+            Self::Run(_) => 0,
+            Self::Busy(busy) => busy.first(),
         }
     }
 
-    /// Drops the elements before a position.
-    pub fn drop_before(&mut self, position: u64) {
-        self.first = self.first.max(position.min(self.end));
-        while self.first - self.base >= SEGMENT as u64 {
-            let left = self.segments.pop_front();
-            self.keep(left);
-            self.base += SEGMENT as u64;
-        }
-    }
-
-    fn keep(&mut self, left: Option<Box<[u64]>>) {
-        if self.spare.len() < SPARE_MAX {
-            self.spare.extend(left);
-        }
-    }
-
-    /// Forgets everything; the next element has this position.
-    pub fn restart(&mut self, position: u64) {
-        self.truncate(self.first);
-        (self.base, self.first, self.end) = (position, position, position);
-        self.segments.truncate(1);
-    }
-
-    pub fn bytes(&self) -> usize {
-        let segments = self.segments.len() + self.spare.len();
-        segments * SEGMENT * self.stride * 8 + self.segments.capacity() * size_of::<Box<[u64]>>()
-    }
-
-    /// First position whose element is not `before`; those that are come first.
-    pub fn partition_point(&self, before: impl Fn(&[u64]) -> bool) -> u64 {
-        let (mut low, mut high) = (self.first, self.end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if before(self.get(middle)) { low = middle + 1 } else { high = middle }
-        }
-        low
-    }
-
-    /// First position whose first word is not below `word`; the first words rise.
-    pub fn lower_bound(&self, word: u64) -> u64 {
-        self.partition_point(|element| element[0] < word)
-    }
-}
-
-impl Log for Segments {
     #[inline]
-    fn len(&self) -> usize {
-        (self.end - self.first) as usize
+    pub fn end(self) -> u64 {
+        match self {
+            Self::Run(run) => run.len() as u64,
+            Self::Busy(busy) => busy.end(),
+        }
+    }
+
+    /// The run that holds a position, and its place there.
+    #[inline]
+    pub fn at(self, position: u64) -> (Run<'a>, usize) {
+        match self {
+            Self::Run(run) => (run, position as usize),
+            Self::Busy(busy) => (busy.run(position / RUN as u64), (position % RUN as u64) as usize),
+        }
     }
 
     #[inline]
-    fn record(&self, index: usize) -> &[u64] {
-        self.get(self.first + index as u64)
+    pub fn time(self, position: u64) -> i64 {
+        let (run, index) = self.at(position);
+        run.times()[index]
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Position after the last event with a time not above `t`.
+    #[inline]
+    pub fn upper_bound(self, t: i64) -> u64 {
+        match self {
+            Self::Run(run) => run.upper_bound(t) as u64,
+            Self::Busy(busy) => busy.upper_bound(t),
+        }
+    }
 
-    #[test]
-    fn a_queue_keeps_its_positions_while_both_ends_move() {
-        let mut queue = Segments::new(2);
-        for position in 0..3_000_u64 {
-            queue.push(&[position, position * 7]);
-            queue.drop_before(position.saturating_sub(700));
-            if position % 10 == 9 {
-                queue.truncate(position - 3);
-                for again in position - 3..=position {
-                    queue.push(&[again, again * 7]);
+    /// Looks at the stretches of runs that make up a range: run, from, to, position of the first.
+    pub fn stretches(self, low: u64, high: u64, mut look: impl FnMut(Run<'a>, usize, usize, u64)) {
+        let mut at = low;
+        while at < high {
+            let (run, from) = self.at(at);
+            let to = run.len().min(from + (high - at) as usize);
+            look(run, from, to, at);
+            at += (to - from) as u64;
+        }
+    }
+
+    /// Adds what a lane makes of a range.
+    #[inline]
+    pub fn fold<S: Scan>(
+        self,
+        lane: &S,
+        tree: impl FnOnce(&'a Busy) -> &'a Tree<S::Sum>,
+        low: u64,
+        high: u64,
+        sum: &mut S::Sum,
+    ) where
+        S::Sum: 'a,
+    {
+        match self {
+            Self::Run(run) => {
+                if low < high {
+                    lane.scan(run, low as usize, high as usize, low, sum);
                 }
             }
-            for look in queue.first()..queue.end() {
-                assert_eq!(queue.get(look), [look, look * 7]);
+            Self::Busy(busy) => {
+                let tree = tree(busy);
+                tree.parts(low, high, |part| match part {
+                    Part::Node { level, number } => sum.merge(tree.node(level, number)),
+                    Part::Records { from, to } => {
+                        let (run, index) = self.at(from);
+                        lane.scan(run, index, index + (to - from) as usize, from, sum);
+                    }
+                });
             }
-            assert_eq!(queue.end(), position + 1);
-            assert_eq!(queue.lower_bound(position), position);
         }
-        assert!(queue.bytes() < 2 * 700 * 16, "segments are used again");
-        queue.restart(50);
-        queue.push(&[1, 2]);
-        assert_eq!((queue.first(), queue.end(), queue.get(50)[1]), (50, 51, 2));
     }
 
-    #[test]
-    fn upper_bound_counts_equal_times_in() {
-        let log = SliceLog { words: &[1, 3, 3, 5], record_words: 1 };
-        assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|t| log.upper_bound(t, 0, 4)), [0, 1, 1, 3, 3, 4, 4]);
+    /// How many events of a range have a flag.
+    pub fn count(self, flag: usize, low: u64, high: u64) -> u64 {
+        let mut sum = super::lane::Count::default();
+        self.fold(&super::lane::Counts { mask: Some(flag) }, |busy| busy.flag(flag), low, high, &mut sum);
+        sum.0
     }
+
+    /// Position of the n-th event with a flag before `high`, not before `low`; n counts from 1.
+    pub fn nth_back(self, mask: Mask, low: u64, high: u64, n: u64) -> Option<u64> {
+        let Some(flag) = mask else { return high.checked_sub(n).filter(|&position| position >= low) };
+        match self {
+            Self::Run(run) => {
+                nth_set_back(kept(run, mask, low as usize, high.max(low) as usize), n).map(|index| index as u64)
+            }
+            Self::Busy(busy) => {
+                let tree = busy.flag(flag);
+                let (mut end, mut left) = (high, n);
+                while end > low {
+                    let part = tree.part_to(low, end);
+                    let count = match part {
+                        Part::Node { level, number } => tree.node(level, number).0,
+                        Part::Records { .. } => 0,
+                    };
+                    if matches!(part, Part::Node { .. }) && count < left {
+                        left -= count;
+                        end = start_of(part);
+                        continue;
+                    }
+                    if let Part::Node { level, number } = part
+                        && level > 0
+                    {
+                        // It is in here: the children one by one.
+                        let (first, last) = Tree::<super::lane::Count>::children(level, number);
+                        for child in (first..last).rev() {
+                            let count = tree.node(level - 1, child).0;
+                            if count >= left {
+                                let (from, to) = (
+                                    start_of(Part::Node { level: level - 1, number: child }),
+                                    super::tree::end_of(Part::Node { level: level - 1, number: child }),
+                                );
+                                return self.nth_back(mask, from, to, left);
+                            }
+                            left -= count;
+                        }
+                        unreachable!("a node counts what its children count");
+                    }
+                    let start = start_of(part);
+                    let (run, index) = self.at(start);
+                    let set = kept(run, mask, index, index + (end - start) as usize);
+                    if u64::from(set.count_ones()) >= left {
+                        return nth_set_back(set, left).map(|place| start + (place - index) as u64);
+                    }
+                    left -= u64::from(set.count_ones());
+                    end = start;
+                }
+                None
+            }
+        }
+    }
+
+    /// Position of the last event with a flag in a range.
+    pub fn last(self, flag: usize, low: u64, high: u64) -> Option<u64> {
+        // Nearly always it is close.
+        if high > low {
+            let (run, index) = self.at(high - 1);
+            let from = index.saturating_sub((high - 1 - low) as usize);
+            if let Some(place) = last_set(run.flag(flag), from, index + 1) {
+                return Some(high - 1 - (index - place) as u64);
+            }
+        }
+        self.nth_back(Some(flag), low, high, 1)
+    }
+
+    /// Position of the first event with a flag in a range.
+    pub fn first_kept(self, mask: Mask, low: u64, high: u64) -> Option<u64> {
+        let Some(flag) = mask else { return (low < high).then_some(low) };
+        let count = self.count(flag, low, high);
+        if count == 0 { None } else { self.nth_back(mask, low, high, count) }
+    }
+}
+
+/// The n-th highest of the bits that are set.
+fn nth_set_back(mut set: u32, n: u64) -> Option<usize> {
+    for _ in 1..n {
+        if set == 0 {
+            return None;
+        }
+        set &= !(1 << (31 - set.leading_zeros()));
+    }
+    (set != 0).then(|| 31 - set.leading_zeros() as usize)
 }

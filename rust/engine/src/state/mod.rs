@@ -1,13 +1,24 @@
-//! Where state lives: a log of records per key, small in a block of a slab, large in segments with running lanes beside it.
+//! Where the events of keys live, and what is answered from them.
+//!
+//! `table` finds a key; its events are one `run`, or a `log` of many with summaries (`tree`); what has left the log is in its `past`.
+//! `answer` computes the windows of a row from these, lane by lane (`lane`, `distinct`, `rank`, `cursor`).
 
-pub(crate) mod distinct;
+pub(crate) mod answer;
+mod busy;
+mod cells;
+mod cursor;
+mod distinct;
+mod entry;
+mod expiry;
 pub(crate) mod interner;
-pub(crate) mod lanes;
-pub(crate) mod log;
-pub(crate) mod rich;
-pub(crate) mod scan;
-pub(crate) mod slab;
-pub(crate) mod stair;
-pub(crate) mod sums;
+mod lane;
+mod log;
+mod past;
+mod rank;
+mod run;
+mod slab;
 pub(crate) mod table;
-pub(crate) mod view;
+mod tree;
+
+pub(crate) use cells::Cells;
+pub(crate) use run::{Run, RunMut};

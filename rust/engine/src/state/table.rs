@@ -1,31 +1,58 @@
-//! State of one stream by one key: an index from key to block, and in the block either the few records of a key or the number
-//! of its rich state.
+//! State of one stream by one key: an index from key to block, and in the block either the few events of a key or the number of
+//! what it has beyond them.
 //!
-//! A block: header, the key's bytes padded to words, then records one after the other. The header holds how many records there
-//! are, how many fit, the length of the key, and the size of the block.
+//! A block: header, the key's bytes padded to words, the number of its extra where it has one, then a run of events. The extra is the
+//! log of a busy key, and what is kept of events that have left the log.
 
-use super::interner::Interner;
-use super::lanes::{self, Cells, Question};
-use super::log::{Log, SliceLog};
-use super::rich::Rich;
-use super::scan;
+use super::answer::{self, Events, Question, Scratch};
+use super::busy::Busy;
+use super::cells::Cells;
+use super::expiry::Expiry;
+use super::interner::{ABSENT, Interner};
+use super::lane::{each, kept};
+use super::log::Log;
+use super::past::Past;
+use super::run::{RUN, Run, RunMut, bits};
 use super::slab::{Reference, Slab};
 use crate::definition::FieldKind;
 use crate::key::KeyIndex;
-use crate::plan::{DistinctLane, TablePlan};
+use crate::plan::{FlagPlan, LanePlan, Place, TablePlan};
 
-/// A key with more live events gets running state: up to here a scan of the records is as fast and takes no memory.
-const SMALL_MAX: usize = 32;
-/// Steps in which room for records grows.
-const ROOM: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, SMALL_MAX];
+/// Steps in which room for events grows.
+const ROOM: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, RUN];
+/// A busy key with fewer events becomes a run again.
+const BUSY_MIN: usize = RUN / 2;
+/// Events that leave, and events that are folded, in one call at most.
+const STEPS_MAX: usize = 2 * RUN;
+/// Keys that are looked at for expiry in one call at most.
+const EXPIRED_MAX: usize = 4;
+/// An extra is measured again after so many events.
+const MEASURED_EVERY: u8 = 16;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
     index: KeyIndex,
     slab: Slab,
-    #[expect(clippy::vec_box, reason = "growing a list of boxes copies words, not states")]
-    rich: Vec<Box<Rich>>,
-    lows: Vec<usize>,
+    extras: Vec<Option<Box<Extra>>>,
+    free: Vec<u32>,
+    extra_bytes: usize,
+    expiry: Option<Expiry>,
+    idle_after: Option<i64>,
+    /// A run without events.
+    empty: Box<[u64]>,
+    scratch: Scratch,
+    moving: Vec<u64>,
+    /// Keys that left because nothing could see them any more.
+    pub expired: u64,
+}
+
+/// What a key has beyond a run.
+#[derive(Debug, Default)]
+struct Extra {
+    busy: Option<Box<Busy>>,
+    past: Option<Box<Past>>,
+    bytes: usize,
+    unmeasured: u8,
 }
 
 /// A key on its way through one event.
@@ -35,24 +62,46 @@ pub(crate) struct Key<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The header word: records 16 bits, rich flag 1 bit, block words 23 bits, key bytes 24 bits.
+/// The header word: events 6 bits, room for events 6, busy 1, extra 1, block words 23, key bytes 24.
 #[derive(Clone, Copy)]
 struct Header(u64);
 
-impl Header {
-    const RICH: u64 = 1 << 16;
+/// The number of an extra that is not there yet.
+const NO_EXTRA: u64 = u64::MAX;
 
-    fn new(len: usize, rich: bool, words: usize, key_bytes: usize) -> Self {
-        assert!(key_bytes < 1 << 24 && words < 1 << 23, "a key has less than 16 MiB");
-        Self(len as u64 | if rich { Self::RICH } else { 0 } | (words as u64) << 17 | (key_bytes as u64) << 40)
+impl Header {
+    const BUSY: u64 = 1 << 15;
+    const EXTRA: u64 = 1 << 16;
+
+    fn new(extra: bool, key_bytes: usize) -> Self {
+        assert!(key_bytes < 1 << 24, "a key has less than 16 MiB");
+        Self(if extra { Self::EXTRA } else { 0 } | (key_bytes as u64) << 40)
+    }
+
+    fn with_len(self, len: usize) -> Self {
+        Self(self.0 & !0x3F | len as u64)
+    }
+
+    fn with_block(self, room: usize, words: usize) -> Self {
+        assert!(words < 1 << 23, "a block has less than 64 MiB");
+        Self(self.0 & !(0x3F << 6) & !(0x7F_FFFF << 17) | (room as u64) << 6 | (words as u64) << 17)
     }
 
     fn len(self) -> usize {
-        (self.0 & 0xFFFF) as usize
+        (self.0 & 0x3F) as usize
     }
 
-    fn rich(self) -> bool {
-        self.0 & Self::RICH != 0
+    fn room(self) -> usize {
+        (self.0 >> 6 & 0x3F) as usize
+    }
+
+    fn busy(self) -> bool {
+        self.0 & Self::BUSY != 0
+    }
+
+    /// Whether a word is there for the number of an extra.
+    fn extra(self) -> bool {
+        self.0 & (Self::EXTRA | Self::BUSY) != 0
     }
 
     fn words(self) -> usize {
@@ -63,131 +112,435 @@ impl Header {
         (self.0 >> 40) as usize
     }
 
-    /// Word of the block at which records, or the number of the rich state, begin.
-    fn content(self) -> usize {
+    /// Word of the block at which the number of the extra, or the run, begins.
+    fn after_key(self) -> usize {
         1 + self.key_bytes().div_ceil(8)
+    }
+
+    fn run(self) -> usize {
+        self.after_key() + usize::from(self.extra())
     }
 }
 
 impl Table {
+    /// `evicts` when idle keys may have to go before nothing can see them.
+    pub fn new(plan: &TablePlan, idle_after: Option<i64>, evicts: bool) -> Self {
+        let after = if plan.forever { idle_after } else { Some(plan.linger) };
+        let after = after.or_else(|| evicts.then(|| plan.linger.max(1)));
+        Self {
+            index: KeyIndex::default(),
+            slab: Slab::default(),
+            extras: Vec::new(),
+            free: Vec::new(),
+            extra_bytes: 0,
+            expiry: after.map(Expiry::new),
+            idle_after: idle_after.filter(|_| plan.forever),
+            empty: vec![0; plan.shape.words_of(0)].into_boxed_slice(),
+            scratch: Scratch::new(),
+            moving: Vec::new(),
+            expired: 0,
+        }
+    }
+
     /// Where the state of a key lies, if it has any.
     #[inline]
     pub fn find(&self, key: Key<'_>) -> Option<Reference> {
         self.index.find(key.hash, |reference| {
             let block = self.slab.block(reference);
             let header = Header(block[0]);
-            header.key_bytes() == key.bytes.len() && same_bytes(&block[1..header.content()], key.bytes)
+            header.key_bytes() == key.bytes.len() && same_bytes(&block[1..header.after_key()], key.bytes)
         })
     }
 
-    /// Answers every lane of the read for the key, or for a key without state.
+    /// Answers every lane of a read for a key, or for a key without state.
     #[inline]
-    pub fn answer(&mut self, found: Option<Reference>, question: &Question<'_>, cells: &mut Cells) {
-        let record_words = question.table.record_words;
+    pub fn answer(&mut self, found: Option<Reference>, question: &Question<'_>, texts: &Interner, cells: &mut Cells) {
+        let shape = question.plan.shape;
+        let question = &Question { idle_after: self.idle_after, ..*question };
         let Some(reference) = found else {
-            return scan::scan(&SliceLog { words: &[], record_words }, question, &mut self.lows, cells);
+            let run = Run::new(&self.empty, shape, 0, 0);
+            return answer::answer(question, Events::Run(run), None, texts, &mut self.scratch, cells);
         };
         let block = self.slab.block(reference);
         let header = Header(block[0]);
-        if header.rich() {
-            self.rich[block[header.content()] as usize].answer(question, cells);
-        } else {
-            let words = &block[header.content()..][..header.len() * record_words];
-            scan::scan(&SliceLog { words, record_words }, question, &mut self.lows, cells);
-        }
+        let extra = match number_of(block, header) {
+            Some(number) => self.extras[number].as_deref_mut(),
+            None => None,
+        };
+        let (busy, past) = match extra {
+            Some(extra) => (extra.busy.as_deref_mut(), extra.past.as_deref_mut()),
+            None => (None, None),
+        };
+        let events = match busy {
+            Some(busy) => Events::Busy(busy),
+            None => Events::Run(run_of(block, header, question.plan)),
+        };
+        answer::answer(question, events, past, texts, &mut self.scratch, cells);
     }
 
-    /// Appends a record. No row to come is earlier than `mark`.
-    pub fn append(
+    /// Looks at the events of a key: the oldest first, positions as of its log.
+    pub fn look(&mut self, found: Option<Reference>, question: &Question<'_>, look: impl FnMut(answer::Seen<'_>)) {
+        let question = &Question { idle_after: self.idle_after, ..*question };
+        let (log, past) = match found {
+            None => (Log::Run(Run::new(&self.empty, question.plan.shape, 0, 0)), None),
+            Some(reference) => {
+                let block = self.slab.block(reference);
+                let header = Header(block[0]);
+                let extra = number_of(block, header).and_then(|number| self.extras[number].as_deref());
+                let log = match extra.and_then(|extra| extra.busy.as_deref()) {
+                    Some(busy) => Log::Busy(busy),
+                    None => Log::Run(run_of(block, header, question.plan)),
+                };
+                (log, extra.and_then(|extra| extra.past.as_deref()))
+            }
+        };
+        answer::look(question, log, past, look);
+    }
+
+    /// Puts an event in at its place in the order. No row to come is earlier than `mark`.
+    pub fn store(
         &mut self,
         plan: &TablePlan,
         found: Option<Reference>,
         key: Key<'_>,
-        record: &mut [u64],
+        record: Run<'_>,
         mark: i64,
-        interner: &mut Interner,
+        texts: &mut Interner,
     ) {
-        let mut release = |record: &[u64]| release_texts(plan, record, interner);
         let Some(reference) = found else {
             let reference = self.create(plan, key, record);
-            return self.index.insert(key.hash, reference);
+            self.index.insert(key.hash, reference);
+            if let Some(expiry) = &mut self.expiry {
+                expiry.put(key.hash, record.times()[0].saturating_add(due_after(plan, self.idle_after)));
+            }
+            return;
         };
+        self.fold(plan, reference, mark, texts);
         let header = Header(self.slab.block(reference)[0]);
-        if header.rich() {
-            let number = self.slab.block(reference)[header.content()] as usize;
-            return self.rich[number].append(plan, record, mark, release);
+        if header.busy() {
+            return self.store_busy(plan, key.hash, reference, record, mark, texts);
         }
-        mark_last(
-            plan,
-            &mut self.slab.block_mut(reference)[header.content()..][..header.len() * plan.record_words],
-            record,
-        );
-        let room = (header.words() - header.content()) / plan.record_words;
         let mut len = header.len();
-        if len == room.min(SMALL_MAX) {
-            let block = self.slab.block_mut(reference);
-            len = drop_gone(plan, &mut block[header.content()..][..len * plan.record_words], mark, &mut release);
+        if len == header.room() {
+            len = self.drop_gone(plan, reference, mark, texts);
         }
-        if len == room.min(SMALL_MAX) {
-            let moved = self.grow(plan, reference, header, record);
-            return self.index.replace(key.hash, reference, moved);
+        if len == RUN {
+            let reference = self.make_busy(plan, key.hash, reference, texts);
+            return self.store_busy(plan, key.hash, reference, record, mark, texts);
         }
+        let reference = if len == header.room() { self.grow(plan, key.hash, reference) } else { reference };
         let block = self.slab.block_mut(reference);
-        block[header.content() + len * plan.record_words..][..plan.record_words].copy_from_slice(record);
-        block[0] = Header::new(len + 1, false, header.words(), header.key_bytes()).0;
+        let header = Header(block[0]);
+        let (room, words) = (header.room(), &mut block[header.run()..]);
+        let at = Run::new(words, plan.shape, room, len).upper_bound(record.times()[0]);
+        RunMut { words, shape: plan.shape, room }.insert(len, at, record, 0);
+        note(plan, words, room, len + 1, at);
+        block[0] = header.with_len(len + 1).0;
     }
 
-    fn create(&mut self, plan: &TablePlan, key: Key<'_>, record: &mut [u64]) -> Reference {
-        let key_words = key.bytes.len().div_ceil(8);
-        for lane in distinct_lanes(plan) {
-            lanes::set_flag(record, lane.flag, lanes::keeps(lane.mask, record));
+    fn store_busy(
+        &mut self,
+        plan: &TablePlan,
+        hash: u64,
+        reference: Reference,
+        record: Run<'_>,
+        mark: i64,
+        texts: &mut Interner,
+    ) {
+        let block = self.slab.block(reference);
+        let number = number_of(block, Header(block[0])).expect("a busy key has an extra");
+        let extra = self.extras[number].as_mut().expect("a busy key has an extra");
+        let busy = extra.busy.as_mut().expect("a busy key has a log");
+        let at = busy.upper_bound(record.times()[0]);
+        busy.insert(plan, at, record, texts);
+        let needed = answer::needed_from(plan, Log::Busy(busy), extra.past.as_deref(), mark);
+        let gone = (needed - busy.first()).min(STEPS_MAX as u64) as usize;
+        if gone > 0 {
+            busy.drop_front(plan, gone, texts, |run, index, texts| release_texts(plan, run, index, texts));
         }
-        let content = if plan.always_rich { 1 } else { plan.record_words };
-        let (reference, words) = self.slab.allocate(1 + key_words + content);
-        let rich = plan.always_rich.then(|| self.enrich(plan, record));
+        if busy.len() < BUSY_MIN {
+            self.make_run(plan, hash, reference);
+        }
+        self.measure(number);
+    }
+
+    /// Folds the events that no row to come can be earlier than into what is kept of the past.
+    fn fold(&mut self, plan: &TablePlan, reference: Reference, mark: i64, texts: &mut Interner) {
+        if !plan.has_past() && self.idle_after.is_none() {
+            return;
+        }
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        let number = match number_of(block, header) {
+            Some(number) => number,
+            // Nothing is kept of a key before there is something to keep.
+            None if run_of(block, header, plan).times().first().is_none_or(|&time| time >= mark) => return,
+            None => {
+                let number = self.new_extra();
+                self.slab.block_mut(reference)[header.after_key()] = number as u64;
+                number
+            }
+        };
+        let block = self.slab.block(reference);
+        let extra = self.extras[number].as_mut().expect("its number is in the block");
+        let past = extra.past.get_or_insert_with(|| Box::new(Past::new(plan)));
+        let log = match &extra.busy {
+            Some(busy) => Log::Busy(busy),
+            None => Log::Run(run_of(block, header, plan)),
+        };
+        for _ in 0..STEPS_MAX {
+            if past.folded >= log.end() || log.time(past.folded) >= mark {
+                break;
+            }
+            let (run, index) = log.at(past.folded);
+            past.fold(plan, run, index, self.idle_after, texts);
+        }
+        past.trim(plan, mark, texts);
+        self.measure(number);
+    }
+
+    /// Whether blocks have a word for an extra from the beginning.
+    fn has_extras(&self, plan: &TablePlan) -> bool {
+        plan.has_past() || self.idle_after.is_some()
+    }
+
+    fn new_extra(&mut self) -> usize {
+        let extra = Some(Box::default());
+        match self.free.pop() {
+            Some(number) => {
+                self.extras[number as usize] = extra;
+                number as usize
+            }
+            None => {
+                self.extras.push(extra);
+                self.extras.len() - 1
+            }
+        }
+    }
+
+    /// Takes the size of an extra anew, now and then.
+    fn measure(&mut self, number: usize) {
+        let Some(extra) = &mut self.extras[number] else { return };
+        extra.unmeasured += 1;
+        if extra.bytes == 0 || extra.unmeasured == MEASURED_EVERY {
+            extra.unmeasured = 0;
+            let bytes = size_of::<Extra>()
+                + extra.busy.as_ref().map_or(0, |busy| busy.bytes())
+                + extra.past.as_ref().map_or(0, |past| past.bytes());
+            self.extra_bytes = self.extra_bytes + bytes - extra.bytes;
+            extra.bytes = bytes;
+        }
+    }
+
+    fn create(&mut self, plan: &TablePlan, key: Key<'_>, record: Run<'_>) -> Reference {
+        let header = Header::new(self.has_extras(plan), key.bytes.len());
+        let (reference, words) = self.slab.allocate(header.run() + plan.shape.words_of(1));
         let block = self.slab.block_mut(reference);
-        for (word, bytes) in block[1..=key_words].iter_mut().zip(key.bytes.chunks(8)) {
+        for (word, bytes) in block[1..header.after_key()].iter_mut().zip(key.bytes.chunks(8)) {
             let mut padded = [0; 8];
             padded[..bytes.len()].copy_from_slice(bytes);
             *word = u64::from_le_bytes(padded);
         }
-        let content = &mut block[1 + key_words..];
-        match rich {
-            Some(number) => content[0] = number as u64,
-            None => content[..plan.record_words].copy_from_slice(record),
+        if header.extra() {
+            block[header.after_key()] = NO_EXTRA;
         }
-        block[0] = Header::new(usize::from(rich.is_none()), rich.is_some(), words, key.bytes.len()).0;
+        let room = room_in(plan, words - header.run());
+        let run = &mut block[header.run()..words];
+        run.fill(0);
+        RunMut { words: run, shape: plan.shape, room }.insert(0, 0, record, 0);
+        note(plan, run, room, 1, 0);
+        block[0] = header.with_block(room, words).with_len(1).0;
         reference
     }
 
-    fn enrich(&mut self, plan: &TablePlan, records: &[u64]) -> usize {
-        self.rich.push(Box::new(Rich::new(plan, records)));
-        self.rich.len() - 1
+    /// Drops what no row to come can see from the front of a run; how many events are left.
+    fn drop_gone(&mut self, plan: &TablePlan, reference: Reference, mark: i64, texts: &mut Interner) -> usize {
+        let block = self.slab.block_mut(reference);
+        let header = Header(block[0]);
+        let extra = match number_of(block, header) {
+            Some(number) => self.extras[number].as_deref_mut(),
+            None => None,
+        };
+        let past = extra.and_then(|extra| extra.past.as_deref_mut());
+        let run = run_of(block, header, plan);
+        let gone = if self.idle_after.is_some() && past.is_none() || plan.has_past() && past.is_none() {
+            0
+        } else {
+            answer::needed_from(plan, Log::Run(run), past.as_deref(), mark) as usize
+        };
+        if gone == 0 {
+            return header.len();
+        }
+        (0..gone).for_each(|index| release_texts(plan, run, index, texts));
+        if let Some(past) = past {
+            past.folded -= gone as u64;
+            past.floor = past.floor.saturating_sub(gone as u64);
+        }
+        let (len, room) = (header.len(), header.room());
+        let words = &mut block[header.run()..];
+        RunMut { words, shape: plan.shape, room }.drop_front(len, gone);
+        block[0] = header.with_len(len - gone).0;
+        len - gone
     }
 
-    /// A block that is full moves to a larger one, or becomes rich.
-    fn grow(&mut self, plan: &TablePlan, old: Reference, header: Header, record: &[u64]) -> Reference {
-        let (content, len) = (header.content(), header.len());
-        let used = content + len * plan.record_words;
-        let rich = len >= SMALL_MAX;
-        let wanted = match rich {
-            true => content + 1,
-            false => content + plan.record_words * ROOM.iter().copied().find(|&room| room > len).unwrap_or(SMALL_MAX),
-        };
-        let mut words: Vec<u64> = self.slab.block(old)[..used].to_vec();
-        self.slab.release(old, header.words());
-        let (new, size) = self.slab.allocate(wanted);
-        if rich {
-            words.extend_from_slice(record);
-            let number = self.enrich(plan, &words[content..]);
-            words.truncate(content);
-            words.push(number as u64);
-        } else {
-            words.extend_from_slice(record);
+    /// Moves a block to a larger one.
+    fn grow(&mut self, plan: &TablePlan, hash: u64, old: Reference) -> Reference {
+        let header = Header(self.slab.block(old)[0]);
+        let wanted = ROOM.iter().copied().find(|&room| room > header.room()).unwrap_or(RUN);
+        self.rebuild(plan, hash, old, header, plan.shape.words_of(wanted))
+    }
+
+    /// Moves key, extra and run of a block to one with so many words for the run.
+    fn rebuild(&mut self, plan: &TablePlan, hash: u64, old: Reference, header: Header, run_words: usize) -> Reference {
+        let mut moving = std::mem::take(&mut self.moving);
+        moving.clear();
+        let old_header = Header(self.slab.block(old)[0]);
+        moving.extend_from_slice(&self.slab.block(old)[..old_header.words()]);
+        self.slab.release(old, old_header.words());
+        let (new, words) = self.slab.allocate(header.run() + run_words);
+        let room = room_in(plan, words - header.run());
+        let block = self.slab.block_mut(new);
+        block[..words].fill(0);
+        let shared = header.run().min(old_header.run());
+        block[..shared].copy_from_slice(&moving[..shared]);
+        if !header.busy() {
+            let from = run_of(&moving, old_header, plan);
+            RunMut { words: &mut block[header.run()..words], shape: plan.shape, room }.copy_from(from);
         }
-        words[0] = Header::new(if rich { 0 } else { len + 1 }, rich, size, header.key_bytes()).0;
-        self.slab.block_mut(new)[..words.len()].copy_from_slice(&words);
+        block[0] = header.with_block(room, words).0;
+        self.moving = moving;
+        self.index.replace(hash, old, new);
         new
+    }
+
+    /// A run that is full becomes the log of a busy key.
+    fn make_busy(&mut self, plan: &TablePlan, hash: u64, reference: Reference, texts: &Interner) -> Reference {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        let busy = Box::new(Busy::new(plan, run_of(block, header, plan), texts));
+        let number = number_of(block, header).unwrap_or_else(|| self.new_extra());
+        let reference = self.rebuild(plan, hash, reference, Header(header.0 | Header::BUSY).with_len(0), 0);
+        let block = self.slab.block_mut(reference);
+        block[header.after_key()] = number as u64;
+        if let Some(extra) = &mut self.extras[number] {
+            extra.busy = Some(busy);
+        }
+        reference
+    }
+
+    /// A log of few events becomes a run.
+    fn make_run(&mut self, plan: &TablePlan, hash: u64, reference: Reference) {
+        let has_extras = self.has_extras(plan);
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        let number = number_of(block, header).expect("a busy key has an extra");
+        let extra = self.extras[number].as_mut().expect("its number is in the block");
+        let busy = extra.busy.take().expect("a busy key has a log");
+        if let Some(past) = &mut extra.past {
+            past.folded -= busy.first();
+            past.floor = past.floor.saturating_sub(busy.first());
+        }
+        if !has_extras {
+            self.drop_extra(number);
+        }
+        let header = Header(header.0 & !Header::BUSY).with_len(0);
+        // An empty run for now; the old block has none.
+        let wanted = ROOM.iter().copied().find(|&room| room > busy.len()).unwrap_or(RUN);
+        let busy_header = Header(header.0 | Header::BUSY);
+        let reference = self.rebuild(plan, hash, reference, busy_header, plan.shape.words_of(wanted));
+        let block = self.slab.block_mut(reference);
+        let words = Header(block[0]).words();
+        let room = room_in(plan, words - header.run());
+        let run = &mut block[header.run()..words];
+        run.fill(0);
+        let mut len = 0;
+        busy.each(|from, index| {
+            RunMut { words: run, shape: plan.shape, room }.insert(len, len, from, index);
+            len += 1;
+        });
+        block[0] = header.with_block(room, words).with_len(len).0;
+    }
+
+    fn drop_extra(&mut self, number: usize) {
+        if let Some(extra) = self.extras[number].take() {
+            self.extra_bytes -= extra.bytes;
+            self.free.push(number as u32);
+        }
+    }
+
+    /// Lets keys go that nothing can see any more, a few.
+    pub fn expire(&mut self, plan: &TablePlan, mark: i64, texts: &mut Interner) {
+        if plan.forever && self.idle_after.is_none() {
+            // Only a limit on memory lets these go.
+            return;
+        }
+        for _ in 0..EXPIRED_MAX {
+            let Some(hash) = self.expiry.as_mut().and_then(|expiry| expiry.pop_due(mark)) else { return };
+            let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
+            if let Some(reference) = self.index.find(hash, |reference| due(reference) < mark) {
+                self.remove(plan, hash, reference, texts);
+                self.expired += 1;
+            } else if let Some(due) = self.index.find(hash, |_| true).map(due)
+                && let Some(expiry) = &mut self.expiry
+            {
+                expiry.put(hash, due);
+            }
+        }
+    }
+
+    /// Lets the key go that has been idle for longest, about; false when there is none.
+    pub fn evict(&mut self, plan: &TablePlan, texts: &mut Interner) -> bool {
+        // Keys that have had events since they were put in are put where they belong first.
+        for _ in 0..8 * RUN {
+            let Some((hash, end)) = self.expiry.as_mut().and_then(Expiry::pop_first) else { return false };
+            let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
+            if let Some(reference) = self.index.find(hash, |reference| due(reference) < end) {
+                self.remove(plan, hash, reference, texts);
+                return true;
+            }
+            if let Some(due) = self.index.find(hash, |_| true).map(due)
+                && let Some(expiry) = &mut self.expiry
+            {
+                expiry.put(hash, due);
+            }
+        }
+        false
+    }
+
+    /// Time of the newest event of a key.
+    fn newest(&self, plan: &TablePlan, reference: Reference) -> i64 {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        let extra = number_of(block, header).and_then(|number| self.extras[number].as_deref());
+        let past = extra.and_then(|extra| extra.past.as_deref()).and_then(|past| past.newest);
+        let logged = match extra.and_then(|extra| extra.busy.as_deref()) {
+            Some(busy) => (busy.len() > 0).then(|| Log::Busy(busy).time(busy.end() - 1)),
+            None => run_of(block, header, plan).times().last().copied(),
+        };
+        logged.max(past).unwrap_or(i64::MIN)
+    }
+
+    fn remove(&mut self, plan: &TablePlan, hash: u64, reference: Reference, texts: &mut Interner) {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        let number = number_of(block, header);
+        if !header.busy() {
+            let run = run_of(block, header, plan);
+            (0..run.len()).for_each(|index| release_texts(plan, run, index, texts));
+        }
+        if let Some(extra) = number.and_then(|number| self.extras[number].as_mut()) {
+            if let Some(busy) = &extra.busy {
+                busy.each(|run, index| release_texts(plan, run, index, texts));
+            }
+            if let Some(past) = &mut extra.past {
+                past.clear(plan, texts);
+            }
+        }
+        if let Some(number) = number {
+            self.drop_extra(number);
+        }
+        self.slab.release(reference, header.words());
+        self.index.remove(hash, reference);
     }
 
     /// Number of keys.
@@ -196,60 +549,94 @@ impl Table {
     }
 
     pub fn bytes(&self) -> usize {
-        let rich: usize = self.rich.iter().map(|rich| rich.bytes()).sum();
-        self.index.bytes() + self.slab.bytes() + rich + self.rich.capacity() * 8
+        self.index.bytes()
+            + self.slab.bytes()
+            + self.extra_bytes
+            + self.extras.capacity() * size_of::<Option<Box<Extra>>>()
+            + self.free.capacity() * 4
+            + self.expiry.as_ref().map_or(0, Expiry::bytes)
     }
 }
 
-fn distinct_lanes(plan: &TablePlan) -> impl Iterator<Item = &DistinctLane> {
-    plan.reads.iter().flat_map(|read| &read.distincts)
+/// How long after its newest event a key is looked at.
+fn due_after(plan: &TablePlan, idle_after: Option<i64>) -> i64 {
+    match (plan.forever, idle_after) {
+        (true, Some(idle)) => idle.max(plan.linger),
+        (true, None) | (false, _) => plan.linger,
+    }
 }
 
-/// The newcomer is the last of its value: takes the flag from the one that was.
-fn mark_last(plan: &TablePlan, records: &mut [u64], record: &mut [u64]) {
-    for lane in distinct_lanes(plan) {
-        let kept = lanes::keeps(lane.mask, record);
-        lanes::set_flag(record, lane.flag, kept);
-        if kept {
-            let column = &plan.columns[lane.column];
-            let value = column.identity(record);
-            let same = records
-                .chunks_exact_mut(plan.record_words)
-                .rev()
-                .find(|other| lanes::flag(other, lane.flag) && column.identity(other) == value);
-            if let Some(other) = same {
-                lanes::set_flag(other, lane.flag, false);
+/// Number of the extra of a key that has one.
+#[inline]
+fn number_of(block: &[u64], header: Header) -> Option<usize> {
+    if !header.extra() {
+        return None;
+    }
+    let number = block[header.after_key()];
+    (number != NO_EXTRA).then_some(number as usize)
+}
+
+#[inline]
+fn run_of<'a>(block: &'a [u64], header: Header, plan: &TablePlan) -> Run<'a> {
+    Run::new(&block[header.run()..header.words()], plan.shape, header.room(), header.len())
+}
+
+/// How many events fit into so many words.
+fn room_in(plan: &TablePlan, words: usize) -> usize {
+    ROOM.iter().rev().copied().find(|&room| plan.shape.words_of(room) <= words).unwrap_or(0)
+}
+
+/// Flags that depend on other events of the run, once the one at `at` has been put in.
+fn note(plan: &TablePlan, words: &mut [u64], room: usize, len: usize, at: usize) {
+    for (flag, flag_plan) in plan.flags.iter().enumerate() {
+        match *flag_plan {
+            FlagPlan::Mask { .. } => {}
+            FlagPlan::Session { gap } => {
+                for index in at..(at + 2).min(len) {
+                    let times = Run::new(words, plan.shape, room, len).times();
+                    let begins = index == 0 || times[index].saturating_sub(times[index - 1]) > gap;
+                    RunMut { words, shape: plan.shape, room }.set_flag(flag, index, begins);
+                }
+            }
+            FlagPlan::Newest { lane } => {
+                let LanePlan::Distinct { column, mask, .. } = plan.lanes[lane] else {
+                    unreachable!("only distinct counts have such a flag")
+                };
+                let run = Run::new(words, plan.shape, room, len);
+                let column = &plan.columns[column];
+                let is_kept = kept(run, mask, at, at + 1) != 0;
+                let (mut newest, mut before) = (is_kept, None);
+                if is_kept {
+                    let value = column.identity(run, at);
+                    each(run.flag(flag) & !(1 << at) & bits(0, len), |index| {
+                        if column.identity(run, index) == value {
+                            newest &= index < at;
+                            before = Some(index).filter(|&index| index < at);
+                        }
+                    });
+                }
+                let mut run = RunMut { words, shape: plan.shape, room };
+                run.set_flag(flag, at, newest);
+                if let Some(before) = before {
+                    run.set_flag(flag, before, false);
+                }
             }
         }
     }
 }
 
-/// Moves what is still of use to the front; how many records that are.
-fn drop_gone(plan: &TablePlan, records: &mut [u64], mark: i64, release: &mut impl FnMut(&[u64])) -> usize {
-    let log = SliceLog { words: records, record_words: plan.record_words };
-    let len = log.len();
-    let seen = log.upper_bound(mark, 0, len);
-    let dropped = log.upper_bound(mark.saturating_sub(plan.reach), 0, len).min(seen.saturating_sub(plan.keep_last));
-    for index in 0..dropped {
-        release(log.record(index));
-    }
-    records.copy_within(dropped * plan.record_words.., 0);
-    len - dropped
-}
-
 /// Numbers of the texts of a record.
-pub(crate) fn texts(plan: &TablePlan, record: &[u64]) -> impl Iterator<Item = u32> {
-    let columns = plan.columns.iter().filter(|column| column.kind == FieldKind::String);
-    columns.map(|column| column.load(record) as u32).filter(|&id| id != super::interner::ABSENT)
+pub(crate) fn texts<'a>(plan: &'a TablePlan, run: Run<'a>, index: usize) -> impl Iterator<Item = u32> + 'a {
+    let columns = plan.columns.iter().filter_map(|column| match column.place {
+        Place::Half(half) if column.kind == FieldKind::String => Some(half),
+        _ => None,
+    });
+    columns.map(move |half| run.half(half)[index]).filter(|&id| id != ABSENT)
 }
 
-/// A record has left the log: its texts are used once less, but for those that all-time answers may still give.
-fn release_texts(plan: &TablePlan, record: &[u64], interner: &mut Interner) {
-    let columns =
-        plan.columns.iter().zip(&plan.pinned).filter(|(column, pinned)| column.kind == FieldKind::String && !**pinned);
-    for id in columns.map(|(column, _)| column.load(record) as u32).filter(|&id| id != super::interner::ABSENT) {
-        interner.release(id);
-    }
+/// A record has left the log: its texts are used once less.
+fn release_texts(plan: &TablePlan, run: Run<'_>, index: usize, interner: &mut Interner) {
+    texts(plan, run, index).for_each(|id| interner.release(id));
 }
 
 fn same_bytes(words: &[u64], bytes: &[u8]) -> bool {

@@ -1,0 +1,145 @@
+//! How often each value is there, and what follows from it: mode, the most frequent values, entropy.
+//!
+//! Answers depend on the counts and the order of the values alone, not on the order in which values came.
+
+use std::cmp::Ordering;
+
+use hashbrown::HashTable;
+
+use crate::key;
+
+/// Values, by 64 bits that are equal where they are equal, and their counts.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    counts: HashTable<(u64, u64)>,
+    /// Sum of all counts.
+    pub total: u64,
+}
+
+impl Tally {
+    /// So many of a value more; true when it was not there.
+    pub fn add(&mut self, value: u64, count: u64) -> bool {
+        self.total += count;
+        let entry = self.counts.entry(key::hash_word(value), |met| met.0 == value, |met| key::hash_word(met.0));
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(mut entry) => {
+                entry.get_mut().1 += count;
+                false
+            }
+            hashbrown::hash_table::Entry::Vacant(entry) => {
+                entry.insert((value, count));
+                true
+            }
+        }
+    }
+
+    /// One of a value less; it is there.
+    pub fn take(&mut self, value: u64) {
+        self.total -= 1;
+        let entry = self.counts.find_entry(key::hash_word(value), |met| met.0 == value);
+        let Ok(mut entry) = entry else { unreachable!("what leaves a window has entered it") };
+        entry.get_mut().1 -= 1;
+        if entry.get().1 == 0 {
+            entry.remove();
+        }
+    }
+
+    /// How often a value is there.
+    pub fn count(&self, value: u64) -> u64 {
+        self.counts.find(key::hash_word(value), |met| met.0 == value).map_or(0, |met| met.1)
+    }
+
+    /// How many different values.
+    pub fn distinct(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Values and counts, in no order that may reach a row.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.counts.iter().copied()
+    }
+
+    /// Forgets everything but its memory.
+    pub fn clear(&mut self) {
+        self.counts.clear();
+        self.total = 0;
+    }
+
+    /// Bytes beyond its own size.
+    pub fn bytes(&self) -> usize {
+        self.counts.allocation_size()
+    }
+
+    /// The k most frequent values, of equally frequent ones the smaller first.
+    pub fn top(&self, k: usize, compare: impl Fn(u64, u64) -> Ordering, top: &mut Vec<(u64, u64)>) {
+        top.clear();
+        let order = |a: &(u64, u64), b: &(u64, u64)| b.1.cmp(&a.1).then_with(|| compare(a.0, b.0));
+        for met in self.counts.iter() {
+            if top.len() == k {
+                match top.last() {
+                    Some(last) if order(met, last) == Ordering::Less => top.pop(),
+                    _ => continue,
+                };
+            }
+            let place = top.partition_point(|other| order(other, met) == Ordering::Less);
+            top.insert(place, *met);
+        }
+    }
+
+    /// Entropy of the frequencies in nats; `None` of nothing. `scratch` is overwritten.
+    pub fn entropy(&self, scratch: &mut Vec<u64>) -> Option<f64> {
+        if self.total == 0 {
+            return None;
+        }
+        scratch.clear();
+        scratch.extend(self.counts.iter().map(|met| met.1));
+        // In the order of the counts: no rounding then shows how the table lies.
+        scratch.sort_unstable();
+        let shares = scratch.chunk_by(|a, b| a == b).map(|counts| (counts[0], counts.len() as u64));
+        entropy(shares, self.total)
+    }
+}
+
+/// Entropy in nats of values of which so many have each count; counts rise.
+pub fn entropy(shares: impl Iterator<Item = (u64, u64)>, total: u64) -> Option<f64> {
+    if total == 0 {
+        return None;
+    }
+    let total = total as f64;
+    let part = |(count, values): (u64, u64)| {
+        let count = count as f64;
+        values as f64 * (count / total) * libm::log(total / count)
+    };
+    Some(shares.map(part).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_come_first_and_the_smaller_before_the_larger() {
+        let (mut tally, mut top) = (Tally::default(), Vec::new());
+        for value in [5, 3, 3, 9, 9, 1, 7] {
+            tally.add(value, 1);
+        }
+        tally.top(3, |a, b| a.cmp(&b), &mut top);
+        assert_eq!(top, [(3, 2), (9, 2), (1, 1)]);
+        tally.take(3);
+        tally.take(9);
+        tally.take(9);
+        tally.top(9, |a, b| a.cmp(&b), &mut top);
+        assert_eq!(top, [(1, 1), (3, 1), (5, 1), (7, 1)]);
+        assert_eq!((tally.distinct(), tally.total, tally.count(9)), (4, 4, 0));
+    }
+
+    #[test]
+    fn entropy_of_equal_shares_is_the_logarithm_of_their_number() {
+        let (mut tally, mut scratch) = (Tally::default(), Vec::new());
+        assert_eq!(tally.entropy(&mut scratch), None);
+        tally.add(1, 3);
+        assert_eq!(tally.entropy(&mut scratch), Some(0.0));
+        tally.add(2, 3);
+        assert_eq!(tally.entropy(&mut scratch), Some(libm::log(2.0)));
+    }
+}

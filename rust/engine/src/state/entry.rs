@@ -1,0 +1,130 @@
+//! Answers that are single events of a window: the first, the newest ones, how long ago they were.
+
+use std::collections::VecDeque;
+
+use super::answer::{Inside, Question};
+use super::cells::Cells;
+use super::interner::Interner;
+use super::lane::kept;
+use super::log::Log;
+use super::past::{Part, Past};
+use crate::aggregate::What;
+use crate::derive;
+use crate::plan::{self, Job, Mask};
+
+/// Time and value of an event.
+type Entry = (i64, u64);
+
+/// Events that have left the log: the first, and the newest.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entries {
+    first: Option<Entry>,
+    newest: VecDeque<Entry>,
+}
+
+impl Entries {
+    /// Takes in the next event; `texts` are told of values that are texts.
+    pub fn add(&mut self, time: i64, value: u64, depth: usize, texts: Option<&mut Interner>) {
+        let gone = if self.newest.len() == depth { self.newest.pop_front() } else { None };
+        self.newest.push_back((time, value));
+        let is_first = self.first.is_none();
+        self.first.get_or_insert((time, value));
+        if let Some(texts) = texts {
+            texts.hold(value as u32);
+            if is_first {
+                texts.hold(value as u32);
+            }
+            if let Some((_, gone)) = gone {
+                texts.release(gone as u32);
+            }
+        }
+    }
+
+    /// Every value it holds, as often as it does.
+    pub fn values(&self) -> impl Iterator<Item = u64> {
+        self.first.iter().chain(&self.newest).map(|entry| entry.1)
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.newest.capacity() * size_of::<Entry>()
+    }
+}
+
+/// The entries of a job's past that its window sees, the oldest first.
+fn past_of<'a>(past: Option<&'a Past>, plan: &plan::WindowPlan, job: &Job, inside: &Inside) -> Vec<&'a Entries> {
+    let entries = |part: &'a Part| match part {
+        Part::Entries(entries) => &**entries,
+        _ => unreachable!("single events are kept as such"),
+    };
+    match (past.filter(|_| inside.past && job.part != usize::MAX), plan.past) {
+        (Some(past), plan::Past::All) => vec![entries(&past.all[job.part])],
+        (Some(past), plan::Past::Hop(hop)) => {
+            let slices = past.hops[hop].slices.iter().filter(|slice| slice.begin >= inside.begin);
+            slices.map(|slice| entries(&slice.parts[job.part])).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Answers the jobs of a lane of single events.
+pub(super) fn answer(
+    question: &Question<'_>,
+    log: Log<'_>,
+    past: Option<&Past>,
+    (column, mask): (Option<usize>, Mask),
+    jobs: &[Job],
+    insides: &[Inside],
+    cells: &mut Cells,
+) {
+    let column = column.map(|column| &question.plan.columns[column]);
+    let entry_at = |position: u64| {
+        let (run, index) = log.at(position);
+        (run.times()[index], column.map_or(0, |column| column.load(run, index)))
+    };
+    let own = question.newcomer.filter(|run| kept(*run, mask, 0, 1) != 0);
+    for job in jobs {
+        let plan = &question.read.windows[job.window];
+        let inside = &insides[job.window];
+        // The newest of all time are in the log even where others have been folded.
+        let low = if job.part == usize::MAX { inside.reach.min(inside.high) } else { inside.low };
+        let high = inside.high;
+        let own =
+            own.filter(|_| inside.current).map(|run| (run.times()[0], column.map_or(0, |column| column.load(run, 0))));
+        let first = || {
+            let before = past_of(past, plan, job, inside).into_iter().find_map(|entries| entries.first);
+            before.or_else(|| log.first_kept(mask, low, high).map(entry_at)).or(own)
+        };
+        // The n-th newest before the row's own, counted from 1.
+        let newest = |n: u64| match log.nth_back(mask, low, high, n) {
+            Some(position) => Some(entry_at(position)),
+            None => {
+                let before = past_of(past, plan, job, inside);
+                if before.is_empty() {
+                    return None;
+                }
+                let logged = mask.map_or(high - low, |flag| log.count(flag, low, high));
+                let mut older = before.iter().rev().flat_map(|entries| entries.newest.iter().rev());
+                older.nth((n - 1 - logged) as usize).copied()
+            }
+        };
+        let seconds =
+            |entry: Option<Entry>| entry.map(|(time, _)| derive::seconds(question.t, time, question.ticks_per_second));
+        let kind = column.map_or(crate::definition::FieldKind::Timestamp, |column| column.kind);
+        match job.what {
+            What::SinceFirst => cells.float_or_null(job.target, seconds(first())),
+            What::SinceLast => cells.float_or_null(job.target, seconds(newest(1))),
+            What::First => cells.payload_or_null(job.target, kind, first().map(|entry| entry.1)),
+            What::Last => {
+                let last = own.or_else(|| newest(1));
+                cells.payload_or_null(job.target, kind, last.map(|entry| entry.1));
+            }
+            What::Lag(n) => cells.payload_or_null(job.target, kind, newest(n as u64).map(|entry| entry.1)),
+            What::LastK(k) => {
+                let left = k - usize::from(own.is_some());
+                let before = (1..=left as u64).map_while(newest);
+                cells.list(job.target, own.into_iter().chain(before).map(|entry| entry.1));
+            }
+            _ => unreachable!("another lane answers this"),
+        }
+    }
+}
