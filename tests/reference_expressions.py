@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+EARTH_KM = 6371.0088
 
 
 @dataclass(frozen=True, order=True)
@@ -33,6 +34,9 @@ def evaluate(
     if op == "aggregate":
         assert aggregate is not None, "an aggregation inside an aggregation"
         return aggregate(expression)
+    if op == "lookup":
+        key = evaluate(expression["key"], values, context, aggregate)
+        return context.find(expression["lookup"], key, expression["column"])
     assert op == "call", op
     arguments = [evaluate(argument, values, context, aggregate) for argument in expression["arguments"]]
     name = expression["function"]
@@ -42,6 +46,8 @@ def evaluate(
         return None  # an expression with null in it is null
     elif name == "sub" and isinstance(arguments[0], Instant):
         result = seconds(arguments[0].ticks - arguments[1].ticks, context.ticks_per_second)
+    elif name in OF_AN_INSTANT:
+        result = OF_AN_INSTANT[name](arguments[0].ticks // context.ticks_per_second)
     else:
         result = FUNCTIONS[name](*arguments)
     if type_of(expression, context) == "float64" and isinstance(result, int):
@@ -74,6 +80,8 @@ def type_of(expression: Mapping[str, Any], context: Any) -> str:
         return context.aggregate_type(expression)
     if op == "literal":
         return literal_type(expression["value"])
+    if op == "lookup":
+        return context.lookup_type(expression["lookup"], expression["column"])
     arguments = [type_of(argument, context) for argument in expression["arguments"]]
     name = expression["function"]
     if name in TYPES:
@@ -104,9 +112,10 @@ def common_type(types: list[str]) -> str:
 
 
 TYPES = {
-    **dict.fromkeys(("div", "pow", "exp", "log1p", "sqrt", "floor", "cast_float64"), "float64"),
-    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "is_null"), "boolean"),
-    "cast_int64": "int64",
+    **dict.fromkeys(("div", "pow", "exp", "log1p", "sqrt", "floor", "cast_float64", "haversine"), "float64"),
+    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "is_null", "is_in"), "boolean"),
+    **dict.fromkeys(("cast_int64", "dt_hour", "dt_weekday", "str_len"), "int64"),
+    "str_lower": "string",
 }
 
 
@@ -192,6 +201,16 @@ def cast_int64(x: Any) -> int | None:
     return int(x) if INT64_MIN <= x <= INT64_MAX else None
 
 
+def haversine(lat1: Any, lon1: Any, lat2: Any, lon2: Any) -> float:
+    """Kilometres on a sphere, degrees in."""
+    degrees = (lat1, lon1, lat2, lon2)
+    if not all(math.isfinite(each) for each in degrees):
+        return math.nan
+    lat1, lon1, lat2, lon2 = map(math.radians, degrees)
+    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(max(0.0, half))))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": whole(operator.add),
     "sub": whole(operator.sub),
@@ -217,6 +236,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ge": operator.ge,
     "xor": operator.ne,
     "not": operator.not_,
+    "str_lower": str.lower,
+    "str_len": len,
+    "haversine": haversine,
+}
+
+# Of whole seconds since 1970, which began on a Thursday; Monday is 1.
+OF_AN_INSTANT: dict[str, Callable[[int], int]] = {
+    "dt_hour": lambda seconds: seconds // 3_600 % 24,
+    "dt_weekday": lambda seconds: (seconds // 86_400 + 3) % 7 + 1,
 }
 
 
@@ -246,11 +274,26 @@ def when(condition: bool | None, then: Any, otherwise: Any) -> Any:
     return then if condition is True else otherwise
 
 
+def clip(value: Any, lower: Any, upper: Any) -> Any:
+    """A bound that is null bounds nothing; nothing is beyond a NaN, nor is a NaN beyond anything."""
+    if value is None:
+        return None
+    if lower is not None and value < lower:
+        value = lower
+    return upper if upper is not None and value > upper else value
+
+
+def is_in(value: Any, *constants: Any) -> bool | None:
+    return None if value is None else any(value == constant for constant in constants if constant is not None)
+
+
 SEES_NULL: dict[str, Callable[..., Any]] = {
     "is_null": lambda value: value is None,
     "fill_null": coalesce,
     "coalesce": coalesce,
     "when": when,
+    "clip": clip,
+    "is_in": is_in,
     "and": and_,
     "or": or_,
 }

@@ -25,11 +25,12 @@ class RefusedError(Exception):
 
 
 class LateError(Exception):
-    """The event is older than the newest of its stream."""
+    """The event is before the watermark of its stream, which rejects such events."""
 
-    def __init__(self, stream: str, behind_ticks: int):
-        super().__init__(stream, behind_ticks)
-        self.behind_ticks = behind_ticks
+    def __init__(self, stream: str, time: int, newest: int):
+        super().__init__(stream, time, newest)
+        self.stream, self.time, self.newest = stream, time, newest
+        self.behind_ticks = newest - time
 
 
 class BrokenError(Exception):

@@ -7,6 +7,7 @@ from harness import row_bits
 from hypothesis import given, note
 from hypothesis import strategies as st
 from strategies import cases, long_cases
+from strategies_events import IN_ORDER, UNITS
 
 
 def rows_of(features, events):
@@ -44,7 +45,7 @@ def test_rows_are_the_same_however_the_input_is_cut(case, seed):
         assert rows_of(case.features, case.events[: cut + 1])[-1] == rows[cut]
 
 
-@given(cases(max_size=40))
+@given(cases(max_size=40, disorder=IN_ORDER))
 def test_events_of_other_keys_and_streams_arriving_later_in_time_are_not_seen(case):
     """One stream runs ahead: the rows of the other are those of an engine that got the events in order of time."""
     note(case.features.to_json())
@@ -60,7 +61,6 @@ def test_events_of_other_keys_and_streams_arriving_later_in_time_are_not_seen(ca
 
 def event_ns(case, place):
     from reference_input import datetime_nanoseconds, iso_nanoseconds
-    from strategies import UNITS
 
     stream, event = case.events[place]
     (definition,) = (each for each in case.streams if each.name == stream)

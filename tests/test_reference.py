@@ -5,92 +5,26 @@ from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 
 import pytest
+from by_hand import (
+    NULL,
+    PAYMENTS,
+    SECOND,
+    aggregate,
+    call,
+    column,
+    constant,
+    evaluated,
+    features,
+    field,
+    same,
+    stream,
+    values,
+)
 from reference import NULL_BITS, Reference, bits, correctly_rounded_sum, exact_sum, nearest_double
 from reference_expressions import Instant
 from reference_input import BrokenError, LateError, RefusedError, iso_nanoseconds
 
-SECOND = 1_000_000_000
 NAN, INF = math.nan, math.inf
-
-
-# --- Definitions by hand -----------------------------------------------------------------------------------------
-
-
-def field(name, kind, **rules):
-    return {"name": name, "type": kind, **rules}
-
-
-def stream(name="payments", *fields, time="ts"):
-    return {"name": name, "time": time, "lateness_ns": 0, "fields": [field(time, "timestamp", unit="s"), *fields]}
-
-
-def column(name):
-    return {"op": "column", "name": name}
-
-
-def constant(value):
-    kind = {bool: "bool", int: "int", float: "float", str: "text"}[type(value)]
-    content = str(value) if isinstance(value, float) and not math.isfinite(value) else value
-    return {"op": "literal", "value": {kind: content}}
-
-
-NULL = {"op": "literal", "value": "null"}
-
-
-def call(function, *arguments):
-    return {"op": "call", "function": function, "arguments": list(arguments)}
-
-
-def aggregate(kind, *arguments, keys=("card",), seconds=None, parameters=(), **rest):
-    window = {"kind": "all"} if seconds is None else {"kind": "rolling", "length_ns": seconds * SECOND}
-    return {
-        "op": "aggregate",
-        "kind": kind,
-        "arguments": list(arguments),
-        "parameters": [{"int": parameter} for parameter in parameters],
-        "keys": [{"name": key} if isinstance(key, str) else key for key in keys],
-        "window": window,
-        **rest,
-    }
-
-
-def features(streams, on="payments", **expressions):
-    made = [{"name": name, "stream": on, "expression": value} for name, value in expressions.items()]
-    return {"version": 1, "streams": streams, "features": made}
-
-
-PAYMENTS = stream(
-    "payments",
-    field("card", "string", nullable=True),
-    field("x", "float64", nullable=True, allow_nan=True),
-    field("n", "int64", nullable=True),
-    field("b", "boolean", nullable=True),
-    field("text", "string", nullable=True),
-    field("at", "timestamp", unit="s", nullable=True),
-    field("kind", "categorical", categories=["low", "high"], nullable=True),
-)
-
-
-def values(expression, events):
-    """What one feature says after each event; events are (seconds, x) or dicts."""
-    reference = Reference(features([PAYMENTS], it=expression))
-    rows = []
-    for event in events:
-        if isinstance(event, tuple):
-            event = {"ts": event[0], "card": "c", "x": event[1]}
-        rows.append(reference.push(event)["it"])
-    return rows
-
-
-def same(found, expected):
-    def comparable(value):
-        return (type(value), bits(value) if isinstance(value, float) and value == value else str(value))
-
-    return list(map(comparable, found)) == list(map(comparable, expected))
-
-
-def evaluated(expression, **event):
-    return values(expression, [{"ts": 0, "card": "c", **event}])[0]
 
 
 # --- Windows -----------------------------------------------------------------------------------------------------

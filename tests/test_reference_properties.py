@@ -1,4 +1,7 @@
-"""The engine answers what the judge recomputes from the raw events."""
+"""The engine answers what the judge recomputes from the raw events: rolling windows and all time, in order of time.
+
+The part of the language that a failure is best shrunk in; `test_whole_language.py` has the rest.
+"""
 
 import random
 
@@ -8,17 +11,20 @@ from fastfeat import col, count
 from harness import assert_equals_reference
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from strategies import PAYMENT_COLUMNS, WINDOWS_NS, aggregations, cases, long_cases, long_run, payment_streams
+from strategies import PLAIN, cases, long_cases, payment_streams
+from strategies_aggregations import WINDOWS_NS, WindowChoice, aggregations
+from strategies_events import IN_ORDER, long_run
+from strategies_expressions import PAYMENT_COLUMNS
 
 
-@given(cases())
+@given(cases(language=PLAIN, disorder=IN_ORDER))
 @settings(max_examples=5 * settings().max_examples)
 def test_rows_equal_the_reference(case):
     note(case.features.to_json())
     assert_equals_reference(case.features, case.events)
 
 
-@given(long_cases(), st.integers(0, 2**32))
+@given(long_cases(language=PLAIN, disorder=IN_ORDER), st.integers(0, 2**32))
 @settings(max_examples=settings().max_examples // 2)
 def test_rows_of_long_histories_equal_the_reference(case, seed):
     note(case.features.to_json())
@@ -37,7 +43,8 @@ KINDS = ("count", "sum", "mean", "var", "std", "min", "max", "first", "last", "l
 def test_every_aggregation_equals_the_reference_over_short_and_long_histories(kind, data):
     payments = data.draw(payment_streams(("us", "ns")))
     windows = data.draw(st.sampled_from((("1s",), ("3ms", "1m"), ("3ms", "1s", "1m"))))
-    made = aggregations(PAYMENT_COLUMNS, windows, kinds=(kind,))
+    choices = [WindowChoice("text", (window,)) for window in windows]
+    made = aggregations(PAYMENT_COLUMNS, choices, kinds=(kind,))
     features = payments.features(**{f"f{i}": data.draw(made) for i in range(data.draw(st.integers(1, 3)))})
     note(features.to_json())
     lengths = [WINDOWS_NS[window] for window in windows]

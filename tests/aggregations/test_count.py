@@ -49,3 +49,9 @@ def test_equals_the_reference():
 
 def test_value_that_has_left_is_as_if_it_never_was():
     properties.leaves_no_trace(count().over(*OVER), col("x").count().over(*OVER))
+
+
+def test_order_of_arrival_does_not_matter():
+    properties.order_of_arrival_does_not_matter(
+        count().over(*OVER), col("x").count().where(col("b")).over(*OVER), col("n").count().over()
+    )

@@ -96,3 +96,10 @@ def test_value_that_has_left_is_as_if_it_never_was():
     properties.leaves_no_trace(
         col("x").lag(1).over(*OVER), col("text").lag(2).over(*OVER), col("n").lag(30).over(*OVER)
     )
+
+
+def test_order_of_arrival_does_not_matter():
+    x = col("x")
+    properties.order_of_arrival_does_not_matter(
+        x.lag(1).over(*OVER), x.lag(3).over("card"), x.lag(20).over(*OVER), x.lag(2).where(col("b")).over("3s")
+    )

@@ -68,3 +68,10 @@ def test_value_that_has_left_is_as_if_it_never_was():
     properties.leaves_no_trace(
         col("x").last().over(*OVER), col("text").last().over(*OVER), col("kind").last().over(*OVER)
     )
+
+
+def test_order_of_arrival_does_not_matter():
+    x = col("x").last()
+    properties.order_of_arrival_does_not_matter(
+        x.over(*OVER), x.over("card"), x.where(col("b")).over("3s"), col("text").last().over(*OVER)
+    )

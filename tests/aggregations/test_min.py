@@ -76,3 +76,10 @@ def test_equals_the_reference():
 
 def test_value_that_has_left_is_as_if_it_never_was():
     properties.leaves_no_trace(col("x").min().over(*OVER), col("n").min().over(*OVER))
+
+
+def test_order_of_arrival_does_not_matter():
+    x = col("x").min()
+    properties.order_of_arrival_does_not_matter(
+        x.over(*OVER), x.over("card"), x.where(col("b")).over("3s"), col("n").min().over(*OVER)
+    )

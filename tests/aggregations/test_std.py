@@ -79,3 +79,10 @@ def test_value_that_has_left_is_as_if_it_never_was():
 def test_score_of_an_amount_against_its_week():
     feature = (col("x") - col("x").mean().over(*OVER)) / col("x").std().over(*OVER)
     assert_same(answers(feature, seconds([1.0, 3.0])), [None, 1.0 / math.sqrt(2.0)], 1e-9)
+
+
+def test_order_of_arrival_does_not_matter():
+    x = col("x").std()
+    properties.order_of_arrival_does_not_matter(
+        x.over(*OVER), x.over("card"), x.where(col("b")).over("3s"), col("n").std().over(*OVER)
+    )

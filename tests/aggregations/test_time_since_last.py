@@ -62,3 +62,11 @@ def test_equals_the_reference():
 
 def test_value_that_has_left_is_as_if_it_never_was():
     properties.leaves_no_trace(col("x").time_since_last().over(*OVER), col("n").time_since_last().over(*OVER))
+
+
+def test_order_of_arrival_does_not_matter():
+    properties.order_of_arrival_does_not_matter(
+        time_since_last().over(*OVER),
+        col("x").time_since_last().over("card"),
+        time_since_last().where(col("b")).over("3s"),
+    )

@@ -92,16 +92,62 @@ def test_windows_of_one_key_do_not_disturb_each_other():
     assert_equals_reference(features, [("s", {"ts": ts * ts // 10, "x": ts / 10}) for ts in range(60)])
 
 
-def test_offset_and_closed_are_told_apart_or_refused():
-    """This release has neither: it must say so, not answer another question."""
-    text = Stream("s", {"ts": ff.Timestamp("s")}, time="ts").features(n=count().over("10s")).to_json()
-    for change in ('"offset_ns": 1000000000', '"closed": "left"'):
-        changed = text.replace('"kind":"rolling"', f'"kind":"rolling",{change}').replace(
-            '"kind": "rolling"', f'"kind": "rolling", {change}'
-        )
-        assert changed != text
-        with pytest.raises(ff.FastfeatError):
-            ff.FeatureSet.from_json(changed)
+def inside(window, times, **options):
+    """The places of the events that the last row has in its window, oldest first."""
+    feature = col("x").last_k(1_000).over("card", window, **options)
+    found = answers(feature, [(time, float(place)) for place, time in enumerate(times)])[-1]
+    return [int(place) for place in reversed(found or [])]
+
+
+@pytest.mark.parametrize(
+    ("closed", "expected"), [("right", [2, 3]), ("left", [1, 2]), ("both", [1, 2, 3]), ("neither", [2])]
+)
+def test_each_end_is_in_or_out(closed, expected):
+    times = [9, 10, 15, 20]
+    assert inside(ff.rolling("10s", closed=closed), times) == expected
+    assert inside(ff.rolling("10s", closed=closed, offset="5s"), [*times, 25]) == expected
+
+
+def test_an_offset_moves_the_whole_window():
+    assert inside(ff.rolling("10s", offset="1s"), [4, 5, 6, 14, 15, 15]) == [1, 2, 3]
+    assert inside(ff.rolling("10s", offset="100s"), [0, 9, 10, 109]) == [0, 1]
+    assert inside(ff.rolling("1us", offset="1s"), [14, 15]) == [0]
+
+
+def test_an_open_end_leaves_out_the_whole_instant():
+    assert inside(ff.rolling("10s", closed="left"), [0, 10, 10, 10]) == [0]
+    assert inside(ff.rolling("10s", closed="neither"), [0, 1, 10, 10]) == [1]
+
+
+def test_ties_and_the_event_itself_are_left_out_of_any_window():
+    for closed in ("right", "both"):
+        window = ff.rolling("10s", closed=closed)
+        assert inside(window, [5, 10, 10], include_current=False) == [0, 1]
+        assert inside(window, [5, 10, 10], ties="exclude") == [0]
+
+
+def test_before_the_offset_has_passed_it_is_empty():
+    feature = col("x").agg("sum").over("card", ff.rolling("10s", offset="5s"))
+    assert_same(answers(feature, [(0, 1.0), (4, 2.0), (5, 4.0), (9, 8.0), (15, 0.0)]), [0.0, 0.0, 1.0, 3.0, 14.0])
+
+
+def test_windows_that_differ_in_their_ends_alone_share_a_key():
+    stream = Stream("s", {"ts": ff.Timestamp("s"), "x": ff.Float64()}, time="ts")
+    windows = [ff.rolling("10s", closed=closed) for closed in ("right", "left", "both", "neither")]
+    windows += [ff.rolling("10s", offset=offset) for offset in ("1s", "10s", "20s")]
+    kinds = ("count", "sum", "min", "max", "first", "last", "n_unique", "std")
+    features = stream.features(
+        **{f"x{place}": col("x").agg(*kinds).over(window) for place, window in enumerate(windows)}
+    )
+    assert_equals_reference(features, [("s", {"ts": ts * ts // 10, "x": ts % 7 / 10}) for ts in range(80)])
+
+
+@pytest.mark.parametrize(
+    "options", [{"closed": "middle"}, {"closed": None}, {"offset": "-1s"}, {"offset": "1mo"}, {"offset": 5}]
+)
+def test_what_is_no_offset_and_no_end_is_refused(options):
+    with pytest.raises((ff.DefinitionError, TypeError)):
+        ff.rolling("10s", **options)
 
 
 @given(

@@ -1,0 +1,151 @@
+"""Part of the judge: which of its candidates a window chooses (`docs/semantics.md`, section 2).
+
+Times are whole nanoseconds here, so that a length that is no whole number of ticks is compared exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One event of the key as an aggregation sees it."""
+
+    place: int
+    """Its arrival; times and places together make the total order."""
+    time: int
+    """In nanoseconds."""
+    counts: bool
+    """Whether it meets `where` and none of its values is null. Some windows look at those that do not, too."""
+    values: tuple[Any, ...]
+    starts: bool
+    """Whether it meets the condition of a `since`."""
+
+
+# Each takes the window, all candidates in total order, and the row's time, and returns those that are inside.
+Chooser = Callable[[Mapping[str, Any], Sequence[Candidate], int], list[Candidate]]
+
+
+def rolling(window: Mapping[str, Any], candidates: Sequence[Candidate], row_time: int) -> list[Candidate]:
+    newest = row_time - window.get("offset_ns", 0)
+    oldest = newest - window["length_ns"]
+    closed = window.get("closed", "right")
+    return [
+        candidate
+        for candidate in candidates
+        if oldest < candidate.time < newest
+        or (candidate.time == oldest and closed in ("left", "both"))
+        or (candidate.time == newest and closed in ("right", "both"))
+    ]
+
+
+def tumbling(window: Mapping[str, Any], candidates: Sequence[Candidate], row_time: int) -> list[Candidate]:
+    oldest = tumbling_start(row_time, window["length_ns"], window.get("timezone"))
+    return [candidate for candidate in candidates if oldest <= candidate.time <= row_time]
+
+
+def hopping(window: Mapping[str, Any], candidates: Sequence[Candidate], row_time: int) -> list[Candidate]:
+    oldest = floor(row_time - window["length_ns"], window["every_ns"])
+    return [candidate for candidate in candidates if oldest <= candidate.time <= row_time]
+
+
+def session(window: Mapping[str, Any], candidates: Sequence[Candidate], row_time: int) -> list[Candidate]:
+    """Backwards from the row, until a gap is longer than the session's."""
+    inside: list[Candidate] = []
+    later = row_time
+    for candidate in reversed(candidates):
+        if later - candidate.time > window["gap_ns"]:
+            break
+        inside.insert(0, candidate)
+        later = candidate.time
+    return inside
+
+
+def last(window: Mapping[str, Any], candidates: Sequence[Candidate], row_time: int) -> list[Candidate]:
+    return list(candidates[-window["count"] :])
+
+
+def since(window: Mapping[str, Any], candidates: Sequence[Candidate], row_time: int) -> list[Candidate]:
+    starts = [index for index, candidate in enumerate(candidates) if candidate.starts]
+    return list(candidates[starts[-1] :]) if starts else []
+
+
+def all_time(window: Mapping[str, Any], candidates: Sequence[Candidate], row_time: int) -> list[Candidate]:
+    return list(candidates)
+
+
+WINDOWS: dict[str, Chooser] = {
+    "rolling": rolling,
+    "tumbling": tumbling,
+    "hopping": hopping,
+    "session": session,
+    "last": last,
+    "since": since,
+    "all": all_time,
+}
+# They keep no event beyond the watermark: what is before it has been folded.
+FOLDED = ("all", "hopping")
+
+
+def inside_late(
+    window: Mapping[str, Any],
+    seen: Sequence[Candidate],
+    own: Candidate | None,
+    row_time: int,
+    known: Sequence[Candidate],
+    watermark: int,
+) -> list[Candidate]:
+    """The window of a late row. `seen` are its candidates, the row's own event not among them; `known` are those of a
+    row of the same aggregation at the watermark that has no event of its own."""
+    choose = WINDOWS[window["kind"]]
+    itself = [] if own is None else [own]
+    visible = choose(window, known, watermark)
+    if window["kind"] in FOLDED:
+        # All that was folded, later than the row or not; what lies at the watermark is not folded yet.
+        return [candidate for candidate in visible if candidate.time < watermark] + itself
+    chosen = choose(window, [*seen, *itself], row_time)
+    return [candidate for candidate in chosen if candidate is own or candidate in visible]
+
+
+# --- Where a window begins -----------------------------------------------------------------------------------------
+
+
+def floor(time: int, length: int) -> int:
+    """The largest multiple of the length since 1970 that is not after the time."""
+    return time // length * length
+
+
+def tumbling_start(time: int, length: int, zone: str | None = None) -> int:
+    """The floor, by the local clock of a time zone where there is one."""
+    if zone is None:
+        return floor(time, length)
+    clock = ZoneInfo(zone)
+    floored = floor(time + offset(clock, time), length)  # what the local clock showed when the window began
+    offsets = {offset(clock, floored + days * DAY // 2) for days in range(-4, 5)} | {offset(clock, time)}
+    showed_it = [floored - each for each in offsets if offset(clock, floored - each) == each]
+    not_after = [instant for instant in showed_it if instant <= time]
+    if not_after:
+        return max(not_after)
+    # The clock jumped over it: from `before` to `after`, at an instant between floored - after and floored - before.
+    before, after = min(offsets), max(offsets)
+    early, late = floored - after, floored - before
+    while late - early > 1:
+        middle = (early + late) // 2
+        early, late = (early, middle) if middle + offset(clock, middle) > floored else (middle, late)
+    return late
+
+
+def offset(clock: ZoneInfo, time: int) -> int:
+    """How far the local clock is ahead of UTC at an instant; beyond the calendar it is as at its end."""
+    second = min(max(time // SECOND, -62_135_596_800 + 86_400), 253_402_300_799 - 86_400)
+    local = (EPOCH + timedelta(seconds=second)).astimezone(clock)
+    return local.utcoffset() // timedelta(seconds=1) * SECOND
