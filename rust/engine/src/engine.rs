@@ -14,8 +14,8 @@ use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
-use crate::state::table::{Key, Table, texts};
-use crate::state::{Cells, Run, RunMut};
+use crate::state::table::{Key, Table};
+use crate::state::{Cells, Run, RunMut, texts};
 
 /// What an engine is told beside its plan.
 #[derive(Clone, Debug)]

@@ -35,8 +35,6 @@ pub mod limits {
     pub const DEPTH_MAX: usize = 64;
     /// Slots of one frame: columns, and every shared step of every expression.
     pub const SLOTS_MAX: usize = 60_000;
-    /// n of `ff.last(n)`.
-    pub const LAST_MAX: u64 = 1_000_000;
 }
 
 /// A compiled definition.

@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 
 use super::cursor::Cursor;
 use super::distinct::LastSeen;
+use super::follow::Follows;
 use super::interner::Interner;
-use super::lane::{Count, Counts, DecayOf, ExtremeOf, Followed, HigherOf, Moments, PairOf, RegistersOf, Scan, kept};
+use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, kept};
 use super::rank::Ranks;
 use super::run::{RUN, Run, RunMut};
 use super::tree::Tree;
@@ -40,67 +41,6 @@ pub(super) enum Kept {
     Decay(Tree<DecaySum>),
     Distinct(LastSeen),
     Rank(Box<Ranks>),
-}
-
-/// Sums of windows that move on with them.
-#[derive(Debug, Default)]
-pub(super) enum Follows {
-    #[default]
-    Nothing,
-    Counts(Box<[Followed<Count>]>),
-    Moments(Box<[Followed<MomentSum>]>),
-    Higher(Box<[Followed<Higher>]>),
-    Pair(Box<[Followed<CoMoments>]>),
-    Extreme(Box<[Followed<Best>]>),
-}
-
-impl Follows {
-    fn new(lane: &LanePlan, windows: usize) -> Self {
-        fn none<S: Clone + Default>(windows: usize) -> Box<[Followed<S>]> {
-            vec![Followed::default(); windows].into_boxed_slice()
-        }
-        match lane {
-            _ if windows == 0 => Self::Nothing,
-            LanePlan::Count { mask: Some(_) } | LanePlan::Distinct { .. } => Self::Counts(none(windows)),
-            LanePlan::Moments { .. } => Self::Moments(none(windows)),
-            LanePlan::Higher { .. } => Self::Higher(none(windows)),
-            LanePlan::Pair { .. } | LanePlan::Slope { .. } => Self::Pair(none(windows)),
-            LanePlan::Extreme { .. } => Self::Extreme(none(windows)),
-            _ => Self::Nothing,
-        }
-    }
-
-    /// Positions have moved: what has been followed is made anew.
-    fn forget(&mut self) {
-        fn forget<S>(windows: &mut [Followed<S>]) {
-            windows.iter_mut().for_each(|window| window.low = u64::MAX);
-        }
-        match self {
-            Self::Nothing => {}
-            Self::Counts(windows) => forget(windows),
-            Self::Moments(windows) => forget(windows),
-            Self::Higher(windows) => forget(windows),
-            Self::Pair(windows) => forget(windows),
-            Self::Extreme(windows) => forget(windows),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::Counts(windows) => size_of_val(&**windows),
-            Self::Moments(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Higher(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Pair(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Extreme(windows) => size_of_val(&**windows),
-        }
-    }
 }
 
 #[derive(Debug)]
