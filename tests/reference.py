@@ -224,6 +224,9 @@ class Reference:
             self.ticks_per_second,
             aggregate["window"],
             self.result_type(aggregate, event.stream),
+            self.categories(aggregate["arguments"][0], source_stream(aggregate, event.stream))
+            if aggregate.get("arguments")
+            else None,
         )
 
     def inside(self, aggregate: Mapping[str, Any], moment: Moment) -> tuple[list[Candidate], Candidate | None]:

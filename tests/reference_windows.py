@@ -132,16 +132,22 @@ def tumbling_start(time: int, length: int, zone: str | None = None) -> int:
     floored = floor(time + offset(clock, time), length)  # what the local clock showed when the window began
     offsets = {offset(clock, floored + days * DAY // 2) for days in range(-4, 5)} | {offset(clock, time)}
     showed_it = [floored - each for each in offsets if offset(clock, floored - each) == each]
-    not_after = [instant for instant in showed_it if instant <= time]
-    if not_after:
-        return max(not_after)
-    # The clock jumped over it: from `before` to `after`, at an instant between floored - after and floored - before.
-    before, after = min(offsets), max(offsets)
-    early, late = floored - after, floored - before
+    jumped_over_it = [
+        instant
+        for before in offsets
+        for after in offsets
+        if before < after and (instant := jump(clock, floored, before, after)) is not None
+    ]
+    return max(instant for instant in showed_it + jumped_over_it if instant <= time)
+
+
+def jump(clock: ZoneInfo, local: int, before: int, after: int) -> int | None:
+    """The instant at which the clock goes from `before` to `after` and jumps over a local time, if it does."""
+    early, late = local - after, local - before  # at the one it has not jumped yet, at the other it has
     while late - early > 1:
         middle = (early + late) // 2
-        early, late = (early, middle) if middle + offset(clock, middle) > floored else (middle, late)
-    return late
+        early, late = (early, middle) if middle + offset(clock, middle) > local else (middle, late)
+    return late if early + offset(clock, early) < local < late + offset(clock, late) else None
 
 
 def offset(clock: ZoneInfo, time: int) -> int:

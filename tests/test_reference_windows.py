@@ -177,10 +177,14 @@ PARIS = "Europe/Paris"
         # 02:15 for the second time; 01:30 was shown once, before the clock went back.
         ("2026-10-25T01:15:00+00:00", 3 * HOUR // 2, PARIS, "2026-10-24T23:30:00+00:00"),
         # Havana's clock goes back from 01:00 to 00:00: midnight is shown twice.
-        ("2026-11-01T04:30:00+00:00", DAY, "America/Havana", "2026-11-01T04:00:00+00:00"),
-        ("2026-11-01T05:30:00+00:00", DAY, "America/Havana", "2026-11-01T05:00:00+00:00"),
+        ("2024-11-03T04:30:00+00:00", DAY, "America/Havana", "2024-11-03T04:00:00+00:00"),
+        ("2024-11-03T05:30:00+00:00", DAY, "America/Havana", "2024-11-03T05:00:00+00:00"),
         # Beirut's goes from 00:00 to 01:00: that midnight is never shown.
-        ("2026-03-29T12:00:00+00:00", DAY, "Asia/Beirut", "2026-03-28T22:00:00+00:00"),
+        ("2024-03-31T12:00:00+00:00", DAY, "Asia/Beirut", "2024-03-30T22:00:00+00:00"),
+        # St John's went back from 00:01 to 23:01 until 2011: the day before goes on, then midnight comes once more.
+        ("2010-11-07T02:30:30+00:00", DAY, "America/St_Johns", "2010-11-07T02:30:00+00:00"),
+        ("2010-11-07T02:31:00+00:00", DAY, "America/St_Johns", "2010-11-06T02:30:00+00:00"),
+        ("2010-11-07T03:30:00+00:00", DAY, "America/St_Johns", "2010-11-07T03:30:00+00:00"),
         # Samoa left out 30 December 2011.
         ("2011-12-31T12:00:00+14:00", DAY, "Pacific/Apia", "2011-12-31T00:00:00+14:00"),
         ("2026-06-01T03:00:00+00:00", DAY, "Asia/Kathmandu", "2026-05-31T18:15:00+00:00"),

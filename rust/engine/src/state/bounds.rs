@@ -40,6 +40,10 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
             let newest = log.upper_bound(mark);
             inside.low = inside.low.max(window(question, plan, log, past, newest, mark).low);
         }
+        if let Some(mark) = question.mark.filter(|_| plan.past != plan::Past::None) {
+            // Whether it has been folded already or not: all before the watermark is in.
+            inside.high = inside.high.max(log.upper_bound(mark.saturating_sub(1)));
+        }
         inside.low = inside.low.max(floor).min(inside.high);
         inside.reach = log.first().max(floor);
         inside.past = whole && plan.past != plan::Past::None;
