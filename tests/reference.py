@@ -145,7 +145,9 @@ class Reference:
         schema = self.schemas[stream]
         values = {each["name"]: None for each in schema.fields}
         for name, value in keys.items():
-            values[name] = CONVERSIONS[schema.field(name)["type"]](value, schema.field(name), self.ticks_per_second)
+            field = schema.field(name)
+            if value is not None:
+                values[name] = CONVERSIONS[field["type"]](value, field, self.ticks_per_second)
         values[schema.time] = Instant(at)
         return Moment(Event(stream, at, values, self.lookups), len(self.events), is_event=False)
 

@@ -6,7 +6,7 @@ Times are whole nanoseconds here, so that a length that is no whole number of ti
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -104,11 +104,12 @@ def inside_late(
     known: Sequence[Candidate],
     watermark: int,
 ) -> list[Candidate]:
-    """The window of a late row. `seen` are its candidates, the row's own event not among them; `known` are those of a
-    row of the same aggregation at the watermark that has no event of its own."""
+    """The window of a late row. `seen` are its candidates, the row's own event not among them; `known` are those that
+    it would have at the watermark."""
     choose = WINDOWS[window["kind"]]
     itself = [] if own is None else [own]
-    visible = choose(window, known, watermark)
+    moved = [replace(each, time=watermark) for each in itself]
+    visible = [candidate for candidate in choose(window, [*known, *moved], watermark) if candidate not in moved]
     if window["kind"] in FOLDED:
         # All that was folded, later than the row or not; what lies at the watermark is not folded yet.
         return [candidate for candidate in visible if candidate.time < watermark] + itself

@@ -246,8 +246,9 @@ def test_late_row_is_of_what_a_row_at_the_watermark_sees():
     assert inside(rolling(12), late, **EMIT) == [2.0, 9.0]  # (3, 15], and of (8, 20] what is not after 15
     assert inside(rolling(20), late, **EMIT) == [1.0, 2.0, 9.0]  # at 20 the event at 0 has left
     assert inside(tumbling(10), late, **EMIT) == [9.0]  # at 20 a new one begins
-    assert inside(last(3), late, **EMIT) == [1.0, 2.0, 9.0]
-    assert inside(last(2), late, **EMIT) == [2.0, 9.0]
+    assert inside(last(3), late, **EMIT) == [2.0, 9.0]  # at 20 it would be the third after 14 and 20
+    assert inside(last(2), late, **EMIT) == [9.0]
+    assert inside(last(2), late, include_current=False, **EMIT) == [2.0]
     assert inside(session(6), late, **EMIT) == [2.0, 9.0]
     assert inside(session(5), late, **EMIT) == [9.0]  # from 20 back: the gap to 14 is too long
     assert inside(since(call("eq", X, constant(1.0))), late, **EMIT) == [1.0, 2.0, 9.0]
