@@ -36,13 +36,16 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
     for plan in &question.read.windows {
         let newest = if plan.ties { end } else { strict };
         let mut inside = window(question, plan, log, past, newest, question.t);
-        if let Some(mark) = question.mark.filter(|_| plan.past == plan::Past::None) {
-            let newest = log.upper_bound(mark);
-            inside.low = inside.low.max(window(question, plan, log, past, newest, mark).low);
-        }
-        if let Some(mark) = question.mark.filter(|_| plan.past != plan::Past::None) {
-            // Whether it has been folded already or not: all before the watermark is in.
-            inside.high = inside.high.max(log.upper_bound(mark.saturating_sub(1)));
+        match (question.mark, &plan.window) {
+            (None, _) => {}
+            // It sees nothing that it would not see at the watermark. What is folded cannot be told apart: all before the watermark is in.
+            (Some(mark), kind) => {
+                let at_mark = window(question, plan, log, past, log.upper_bound(mark), mark);
+                (inside.low, inside.begin) = (inside.low.max(at_mark.low), inside.begin.max(at_mark.begin));
+                if matches!(kind, Window::All(_) | Window::Hopping(_)) {
+                    inside.high = inside.high.max(log.upper_bound(mark.saturating_sub(1)));
+                }
+            }
         }
         inside.low = inside.low.max(floor).min(inside.high);
         inside.reach = log.first().max(floor);
@@ -125,7 +128,7 @@ pub(super) fn needed_from(plan: &TablePlan, log: Log<'_>, past: Option<&Past>, m
         from = from.min(log.upper_bound(mark.saturating_sub(plan.reach)));
     }
     if plan.keep_last > 0 {
-        from = from.min(log.upper_bound(mark).saturating_sub(plan.keep_last as u64));
+        from = from.min(seen.saturating_sub(plan.keep_last as u64));
     }
     if plan.moving {
         for read in &plan.reads {
