@@ -327,6 +327,9 @@ impl Engine {
             let found = if keyed { self.tables[write.table].find(key) } else { None };
             located.push(Located { hash, start, end: keys.len(), found, keyed });
         }
+        for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
+            self.tables[write.table].warm(located.found);
+        }
     }
 
     /// Makes room for the event's new keys, or refuses it.

@@ -6,7 +6,6 @@ use super::bounds::{self, Inside};
 use super::busy::{Busy, Kept};
 use super::cells::Cells;
 use super::cursor::Cursor;
-use super::follow::Follows;
 use super::interner::Interner;
 use super::lane::{Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf};
 use super::log::Log;
@@ -32,10 +31,7 @@ macro_rules! tree {
 /// What follows the windows of a lane.
 macro_rules! follow {
     ($follows:expr, $kind:ident) => {
-        match &mut $follows {
-            Follows::$kind(windows) => Some(&mut **windows),
-            _ => None,
-        }
+        $follows.as_mut().map(|follows| &mut *follows.$kind)
     };
 }
 
@@ -109,16 +105,16 @@ pub(super) fn answer(
     cells: &mut Cells,
 ) {
     bounds::insides(question, events.log(), past.as_deref(), &mut scratch.insides);
+    let mut follows = match &mut events {
+        Events::Busy(busy) if question.stores => Some(busy.take_follows()),
+        _ => None,
+    };
     for lane in &question.read.lanes {
         let plan = &question.plan.lanes[lane.lane];
         if let LanePlan::Tally { .. } = plan {
             tallied::answer(question, lane, &mut events, past.as_deref_mut(), texts, scratch, cells);
             continue;
         }
-        let mut follows = match &mut events {
-            Events::Busy(busy) if question.stores => busy.take_follows(lane.lane),
-            _ => Follows::Nothing,
-        };
         let log = events.log();
         let column = |index: usize| &question.plan.columns[index];
         let walk = Walk { question, lane, log, past: past.as_deref(), insides: &scratch.insides };
@@ -129,7 +125,7 @@ pub(super) fn answer(
                     &Counts { mask },
                     |busy| busy.flag(flag),
                     part!(Count),
-                    follow!(follows, Counts),
+                    follow!(follows, counts),
                     |count, job| {
                         count_of(count.0, job, cells);
                     },
@@ -141,7 +137,7 @@ pub(super) fn answer(
                     &scan,
                     tree!(lane, Moments),
                     part!(Moments),
-                    follow!(follows, Moments),
+                    follow!(follows, moments),
                     |sum, job| match job.what {
                         What::Sum => cells.float(job.target, sum.sum()),
                         What::Mean => cells.float_or_null(job.target, sum.mean()),
@@ -152,14 +148,14 @@ pub(super) fn answer(
             }
             LanePlan::Higher { column: c, mask } => {
                 let scan = HigherOf { column: column(c), mask };
-                walk.answer(&scan, tree!(lane, Higher), part!(Higher), follow!(follows, Higher), |sum, job| {
+                walk.answer(&scan, tree!(lane, Higher), part!(Higher), follow!(follows, highers), |sum, job| {
                     let value = if job.what == What::Skew { sum.skew() } else { sum.kurtosis() };
                     cells.float_or_null(job.target, value);
                 });
             }
             LanePlan::Pair { x, y, mask } => {
                 let scan = PairOf { x: column(x), y: Some(column(y)), mask };
-                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, Pair), |sum, job| {
+                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, pairs), |sum, job| {
                     let value = if job.what == What::Cov { sum.cov() } else { sum.corr() };
                     cells.float_or_null(job.target, value);
                 });
@@ -167,13 +163,13 @@ pub(super) fn answer(
             LanePlan::Slope { column: c, mask } => {
                 let scan = PairOf { x: column(c), y: None, mask };
                 let units = question.ticks_per_second as u32;
-                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, Pair), |sum, job| {
+                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, pairs), |sum, job| {
                     cells.float_or_null(job.target, sum.slope(units));
                 });
             }
             LanePlan::Extreme { column: c, mask, max, beside } => {
                 let scan = ExtremeOf { column: column(c), mask, max, beside: beside.map(column) };
-                walk.answer(&scan, tree!(lane, Extreme), part!(Extreme), follow!(follows, Extreme), |best, job| {
+                walk.answer(&scan, tree!(lane, Extreme), part!(Extreme), follow!(follows, extremes), |best, job| {
                     let kind = column(beside.unwrap_or(c)).kind;
                     let float = kind == FieldKind::Float64;
                     let payload = match beside {
@@ -205,15 +201,13 @@ pub(super) fn answer(
             LanePlan::Distinct { column: c, mask, flag, previous } => {
                 let distinct = Distinct { lane: lane.lane, column: column(c), mask, flag, previous };
                 let Scratch { insides, words, .. } = &mut *scratch;
-                let follows = follow!(follows, Counts);
+                let follows = follow!(follows, counts);
                 distinct.answer(question, lane, log, past.as_deref(), insides, follows, words, cells);
             }
             LanePlan::Tally { .. } => {}
         }
-        if let Events::Busy(busy) = &mut events
-            && question.stores
-        {
-            busy.put_follows(lane.lane, follows);
-        }
+    }
+    if let (Events::Busy(busy), Some(follows)) = (&mut events, follows) {
+        busy.put_follows(follows);
     }
 }

@@ -1,11 +1,12 @@
 //! Sums of windows of a busy key as they were last: they are moved on with their windows, where that is few steps.
 
 use super::lane::Count;
+use super::prefetch;
 use crate::aggregate::co_moments::CoMoments;
 use crate::aggregate::extreme::Best;
 use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
-use crate::plan::LanePlan;
+use crate::plan::TablePlan;
 
 /// The sum of a window of a busy key as it was last, to be moved on with it.
 #[derive(Clone, Debug)]
@@ -22,31 +23,28 @@ impl<S: Default> Default for Followed<S> {
     }
 }
 
-/// Sums of windows that move on with them.
+/// Sums of windows that move on with them, those of one kind side by side.
 #[derive(Debug, Default)]
-pub(super) enum Follows {
-    #[default]
-    Nothing,
-    Counts(Box<[Followed<Count>]>),
-    Moments(Box<[Followed<MomentSum>]>),
-    Higher(Box<[Followed<Higher>]>),
-    Pair(Box<[Followed<CoMoments>]>),
-    Extreme(Box<[Followed<Best>]>),
+pub(super) struct Follows {
+    pub counts: Box<[Followed<Count>]>,
+    pub moments: Box<[Followed<MomentSum>]>,
+    pub highers: Box<[Followed<Higher>]>,
+    pub pairs: Box<[Followed<CoMoments>]>,
+    pub extremes: Box<[Followed<Best>]>,
 }
 
 impl Follows {
-    pub fn new(lane: &LanePlan, windows: usize) -> Self {
+    pub fn new(plan: &TablePlan) -> Self {
         fn none<S: Clone + Default>(windows: usize) -> Box<[Followed<S>]> {
             vec![Followed::default(); windows].into_boxed_slice()
         }
-        match lane {
-            _ if windows == 0 => Self::Nothing,
-            LanePlan::Count { mask: Some(_) } | LanePlan::Distinct { .. } => Self::Counts(none(windows)),
-            LanePlan::Moments { .. } => Self::Moments(none(windows)),
-            LanePlan::Higher { .. } => Self::Higher(none(windows)),
-            LanePlan::Pair { .. } | LanePlan::Slope { .. } => Self::Pair(none(windows)),
-            LanePlan::Extreme { .. } => Self::Extreme(none(windows)),
-            _ => Self::Nothing,
+        let [counts, moments, highers, pairs, extremes] = plan.follows;
+        Self {
+            counts: none(counts),
+            moments: none(moments),
+            highers: none(highers),
+            pairs: none(pairs),
+            extremes: none(extremes),
         }
     }
 
@@ -55,30 +53,28 @@ impl Follows {
         fn forget<S>(windows: &mut [Followed<S>]) {
             windows.iter_mut().for_each(|window| window.low = u64::MAX);
         }
-        match self {
-            Self::Nothing => {}
-            Self::Counts(windows) => forget(windows),
-            Self::Moments(windows) => forget(windows),
-            Self::Higher(windows) => forget(windows),
-            Self::Pair(windows) => forget(windows),
-            Self::Extreme(windows) => forget(windows),
-        }
+        forget(&mut self.counts);
+        forget(&mut self.moments);
+        forget(&mut self.highers);
+        forget(&mut self.pairs);
+        forget(&mut self.extremes);
+    }
+
+    /// Asks for what the next answer begins with.
+    pub fn warm(&self) {
+        prefetch::slice(&self.counts);
+        prefetch::slice(&self.moments);
+        prefetch::slice(&self.extremes);
     }
 
     pub fn bytes(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::Counts(windows) => size_of_val(&**windows),
-            Self::Moments(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Higher(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Pair(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Extreme(windows) => size_of_val(&**windows),
-        }
+        size_of_val(&*self.counts)
+            + size_of_val(&*self.moments)
+            + size_of_val(&*self.highers)
+            + size_of_val(&*self.pairs)
+            + size_of_val(&*self.extremes)
+            + self.moments.iter().map(|window| window.sum.bytes()).sum::<usize>()
+            + self.highers.iter().map(|window| window.sum.bytes()).sum::<usize>()
+            + self.pairs.iter().map(|window| window.sum.bytes()).sum::<usize>()
     }
 }

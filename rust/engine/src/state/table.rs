@@ -10,9 +10,11 @@ use super::bounds;
 use super::busy::Busy;
 use super::cells::Cells;
 use super::expiry::Expiry;
+use super::extra::Extras;
 use super::interner::Interner;
 use super::log::Log;
 use super::past::Past;
+use super::prefetch;
 use super::run::{RUN, Run, RunMut};
 use super::slab::{Reference, Slab};
 use crate::key::KeyIndex;
@@ -31,8 +33,7 @@ const MEASURED_EVERY: u8 = 16;
 pub(crate) struct Table {
     index: KeyIndex,
     slab: Slab,
-    extras: Vec<Option<Box<Extra>>>,
-    free: Vec<u32>,
+    extras: Extras,
     extra_bytes: usize,
     expiry: Option<Expiry>,
     idle_after: Option<i64>,
@@ -42,15 +43,6 @@ pub(crate) struct Table {
     moving: Vec<u64>,
     /// Keys that left because nothing could see them any more.
     pub expired: u64,
-}
-
-/// What a key has beyond a run.
-#[derive(Debug, Default)]
-struct Extra {
-    busy: Option<Box<Busy>>,
-    past: Option<Box<Past>>,
-    bytes: usize,
-    unmeasured: u8,
 }
 
 /// A key on its way through one event.
@@ -68,8 +60,7 @@ impl Table {
         Self {
             index: KeyIndex::default(),
             slab: Slab::default(),
-            extras: Vec::new(),
-            free: Vec::new(),
+            extras: Extras::default(),
             extra_bytes: 0,
             expiry: after.map(Expiry::new),
             idle_after: idle_after.filter(|_| plan.forever),
@@ -90,6 +81,19 @@ impl Table {
         })
     }
 
+    /// Asks for the state of a key before it is needed.
+    #[inline]
+    pub fn warm(&self, found: Option<Reference>) {
+        let Some(reference) = found else { return };
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        if let Some(busy) = number_of(block, header).and_then(|number| self.extras.get(number).busy.as_deref()) {
+            busy.warm();
+        } else {
+            prefetch::slice(&block[header.run()..header.words()]);
+        }
+    }
+
     /// Answers every lane of a read for a key, or for a key without state.
     #[inline]
     pub fn answer(&mut self, found: Option<Reference>, question: &Question<'_>, texts: &Interner, cells: &mut Cells) {
@@ -101,10 +105,7 @@ impl Table {
         };
         let block = self.slab.block(reference);
         let header = Header(block[0]);
-        let extra = match number_of(block, header) {
-            Some(number) => self.extras[number].as_deref_mut(),
-            None => None,
-        };
+        let extra = number_of(block, header).map(|number| self.extras.get_mut(number));
         let (busy, past) = match extra {
             Some(extra) => (extra.busy.as_deref_mut(), extra.past.as_deref_mut()),
             None => (None, None),
@@ -124,7 +125,7 @@ impl Table {
             Some(reference) => {
                 let block = self.slab.block(reference);
                 let header = Header(block[0]);
-                let extra = number_of(block, header).and_then(|number| self.extras[number].as_deref());
+                let extra = number_of(block, header).map(|number| self.extras.get(number));
                 let log = match extra.and_then(|extra| extra.busy.as_deref()) {
                     Some(busy) => Log::Busy(busy),
                     None => Log::Run(run_of(block, header, question.plan)),
@@ -187,12 +188,17 @@ impl Table {
     ) {
         let block = self.slab.block(reference);
         let number = number_of(block, Header(block[0])).expect("a busy key has an extra");
-        let extra = self.extras[number].as_mut().expect("a busy key has an extra");
+        let extra = self.extras.get_mut(number);
         let busy = extra.busy.as_mut().expect("a busy key has a log");
         let at = busy.upper_bound(record.times()[0]);
         busy.insert(plan, at, record, texts);
-        let needed = bounds::needed_from(plan, Log::Busy(busy), extra.past.as_deref(), mark);
-        let gone = (needed - busy.first()).min(STEPS_MAX as u64) as usize;
+        // Mostly the first run has not gone as a whole.
+        let gone = if busy.gone_before(mark.saturating_sub(plan.reach)) || plan.moving {
+            let needed = bounds::needed_from(plan, Log::Busy(busy), extra.past.as_deref(), mark);
+            (needed - busy.first()).min(STEPS_MAX as u64) as usize
+        } else {
+            0
+        };
         if gone > 0 {
             busy.drop_front(plan, gone, texts, |run, index, texts| release_texts(plan, run, index, texts));
         }
@@ -214,13 +220,13 @@ impl Table {
             // Nothing is kept of a key before there is something to keep.
             None if run_of(block, header, plan).times().first().is_none_or(|&time| time >= mark) => return,
             None => {
-                let number = self.new_extra();
+                let number = self.extras.add();
                 self.slab.block_mut(reference)[header.after_key()] = number as u64;
                 number
             }
         };
         let block = self.slab.block(reference);
-        let extra = self.extras[number].as_mut().expect("its number is in the block");
+        let extra = self.extras.get_mut(number);
         let past = extra.past.get_or_insert_with(|| Box::new(Past::new(plan)));
         let log = match &extra.busy {
             Some(busy) => Log::Busy(busy),
@@ -242,29 +248,14 @@ impl Table {
         plan.has_past() || self.idle_after.is_some()
     }
 
-    fn new_extra(&mut self) -> usize {
-        let extra = Some(Box::default());
-        match self.free.pop() {
-            Some(number) => {
-                self.extras[number as usize] = extra;
-                number as usize
-            }
-            None => {
-                self.extras.push(extra);
-                self.extras.len() - 1
-            }
-        }
-    }
-
     /// Takes the size of an extra anew, now and then.
     fn measure(&mut self, number: usize) {
-        let Some(extra) = &mut self.extras[number] else { return };
+        let extra = self.extras.get_mut(number);
         extra.unmeasured += 1;
         if extra.bytes == 0 || extra.unmeasured == MEASURED_EVERY {
             extra.unmeasured = 0;
-            let bytes = size_of::<Extra>()
-                + extra.busy.as_ref().map_or(0, |busy| busy.bytes())
-                + extra.past.as_ref().map_or(0, |past| past.bytes());
+            let bytes =
+                extra.busy.as_ref().map_or(0, |busy| busy.bytes()) + extra.past.as_ref().map_or(0, |past| past.bytes());
             self.extra_bytes = self.extra_bytes + bytes - extra.bytes;
             extra.bytes = bytes;
         }
@@ -295,10 +286,7 @@ impl Table {
     fn drop_gone(&mut self, plan: &TablePlan, reference: Reference, mark: i64, texts: &mut Interner) -> usize {
         let block = self.slab.block_mut(reference);
         let header = Header(block[0]);
-        let extra = match number_of(block, header) {
-            Some(number) => self.extras[number].as_deref_mut(),
-            None => None,
-        };
+        let extra = number_of(block, header).map(|number| self.extras.get_mut(number));
         let past = extra.and_then(|extra| extra.past.as_deref_mut());
         let run = run_of(block, header, plan);
         let gone = if self.idle_after.is_some() && past.is_none() || plan.has_past() && past.is_none() {
@@ -356,13 +344,11 @@ impl Table {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let busy = Box::new(Busy::new(plan, run_of(block, header, plan), texts));
-        let number = number_of(block, header).unwrap_or_else(|| self.new_extra());
+        let number = number_of(block, header).unwrap_or_else(|| self.extras.add());
         let reference = self.rebuild(plan, hash, reference, Header(header.0 | Header::BUSY).with_len(0), 0);
         let block = self.slab.block_mut(reference);
         block[header.after_key()] = number as u64;
-        if let Some(extra) = &mut self.extras[number] {
-            extra.busy = Some(busy);
-        }
+        self.extras.get_mut(number).busy = Some(busy);
         reference
     }
 
@@ -372,7 +358,7 @@ impl Table {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let number = number_of(block, header).expect("a busy key has an extra");
-        let extra = self.extras[number].as_mut().expect("its number is in the block");
+        let extra = self.extras.get_mut(number);
         let busy = extra.busy.take().expect("a busy key has a log");
         if let Some(past) = &mut extra.past {
             past.folded -= busy.first();
@@ -400,10 +386,7 @@ impl Table {
     }
 
     fn drop_extra(&mut self, number: usize) {
-        if let Some(extra) = self.extras[number].take() {
-            self.extra_bytes -= extra.bytes;
-            self.free.push(number as u32);
-        }
+        self.extra_bytes -= self.extras.take(number).bytes;
     }
 
     /// Lets keys go that nothing can see any more, a few.
@@ -449,7 +432,7 @@ impl Table {
     fn newest(&self, plan: &TablePlan, reference: Reference) -> i64 {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
-        let extra = number_of(block, header).and_then(|number| self.extras[number].as_deref());
+        let extra = number_of(block, header).map(|number| self.extras.get(number));
         let past = extra.and_then(|extra| extra.past.as_deref()).and_then(|past| past.newest);
         let logged = match extra.and_then(|extra| extra.busy.as_deref()) {
             Some(busy) => (busy.len() > 0).then(|| Log::Busy(busy).time(busy.end() - 1)),
@@ -466,7 +449,7 @@ impl Table {
             let run = run_of(block, header, plan);
             (0..run.len()).for_each(|index| release_texts(plan, run, index, texts));
         }
-        if let Some(extra) = number.and_then(|number| self.extras[number].as_mut()) {
+        if let Some(extra) = number.map(|number| self.extras.get_mut(number)) {
             if let Some(busy) = &extra.busy {
                 busy.each(|run, index| release_texts(plan, run, index, texts));
             }
@@ -490,8 +473,7 @@ impl Table {
         self.index.bytes()
             + self.slab.bytes()
             + self.extra_bytes
-            + self.extras.capacity() * size_of::<Option<Box<Extra>>>()
-            + self.free.capacity() * 4
+            + self.extras.bytes()
             + self.expiry.as_ref().map_or(0, Expiry::bytes)
     }
 }

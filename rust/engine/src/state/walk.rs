@@ -40,7 +40,8 @@ impl<'a> Walk<'a> {
         for jobs in self.lane.jobs.chunk_by(|a, b| a.window == b.window) {
             let inside = self.insides[jobs[0].window];
             let own = self.question.newcomer.filter(|_| inside.current);
-            let followed = follows.as_deref_mut().filter(|_| !inside.past);
+            let is_logged = self.question.read.windows[jobs[0].window].past == plan::Past::None;
+            let followed = follows.as_deref_mut().filter(|_| is_logged);
             if let Some(followed) = followed.map(|follows| &mut follows[jobs[0].follow]) {
                 if !self.step(scan, followed, &inside) {
                     if inside.high == high && inside.low <= at {
