@@ -33,7 +33,24 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
         log.upper_bound(question.t.saturating_sub(1))
     };
     let (floor, whole) = visible(question, log, past, end);
+    let plain = question.mark.is_none() && question.idle_after.is_none();
+    let (first, has_own) = (log.first(), question.newcomer.is_some());
+    let mut nested = end;
     for plan in &question.read.windows {
+        if let (Some(length), true) = (plan.plain, plain) {
+            // The most common windows are those that end with the row, shorter ones first.
+            let low = log.upper_bound_below(plan.head, question.t.saturating_sub(length), nested);
+            nested = low;
+            insides.push(Inside {
+                low,
+                high: end,
+                reach: first,
+                current: has_own && plan.current,
+                past: false,
+                begin: 0,
+            });
+            continue;
+        }
         let newest = if plan.ties { end } else { strict };
         let mut inside = window(question, plan, log, past, newest, question.t);
         match (question.mark, &plan.window) {
