@@ -69,7 +69,9 @@ def run(
                 if name in want:
                     number = math.nan if value is None else value
                     relative = DRIFT if contender.startswith("plain") else 1e-9
-                    assert close(number, want[name], relative), f"{contender}, event {event}: {name} is {number}, not {want[name]}"
+                    assert close(number, want[name], relative), (
+                        f"{contender}, event {event}: {name} is {number}, not {want[name]}"
+                    )
     latency = answer.pop("latency", {})
     latency.pop("events", None)
     sums = dict(zip(names, latency.pop("sums", []), strict=False))

@@ -72,7 +72,14 @@ class Cards:
 
     def save(self, path: Path) -> None:
         """For the programs in Rust: `rust/engine/benches/compare/events.rs` has the layout."""
-        columns = ("ts", "<i8"), ("amount", "<f8"), ("card", "<u4"), ("merchant", "<u4"), ("country", "u1"), ("declined", "u1")
+        columns = (
+            ("ts", "<i8"),
+            ("amount", "<f8"),
+            ("card", "<u4"),
+            ("merchant", "<u4"),
+            ("country", "u1"),
+            ("declined", "u1"),
+        )
         with path.open("wb") as file:
             file.write(b"FFCARDS1" + len(self).to_bytes(8, "little"))
             for name, kind in columns:

@@ -11,7 +11,7 @@ FOLDER = ROOT / ".venv-compare"
 REQUIREMENTS = Path(__file__).parent / "requirements"
 
 
-class NotInstalled(Exception):
+class NotInstalledError(Exception):
     """What pip said."""
 
 
@@ -27,7 +27,7 @@ def python_with(requirements: str) -> Path:
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
     run = subprocess.run([*install, str(REQUIREMENTS / requirements)], capture_output=True, text=True)
     if run.returncode:
-        raise NotInstalled(last_line(run.stderr))
+        raise NotInstalledError(last_line(run.stderr))
     stamp.write_text(wanted)
     return python
 

@@ -9,9 +9,8 @@ from yardstick import check_table, events_of, report, timed
 
 
 def main() -> None:
-    from workloads import cards, cards_18, cards_30
-
     from fastfeat import Engine
+    from workloads import cards, cards_18, cards_30
 
     work = cards(events_of(__doc__))
     table = work.table()

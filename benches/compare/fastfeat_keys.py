@@ -16,9 +16,8 @@ CHUNK = 250_000
 
 def in_tables(work) -> dict:
     """The events as tables of a quarter of a million: as a job reads them that does not hold them all."""
-    from workloads import cards_30
-
     from fastfeat import Engine
+    from workloads import cards_30
 
     engine, seconds = Engine(cards_30()), 0.0
     wanted = list(sampled(len(work)))

@@ -15,9 +15,8 @@ from yardstick import check_row, events_of, latencies, report
 
 def warm(work, **options):
     """An engine that has seen four fifths of the events."""
-    from workloads import cards_30
-
     from fastfeat import Engine
+    from workloads import cards_30
 
     engine, history = Engine(cards_30(), **options), len(work) * 4 // 5
     for start in range(0, history, 100_000):

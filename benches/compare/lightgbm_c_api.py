@@ -23,7 +23,9 @@ def main() -> None:
     library = next(Path(place).rglob("lib_lightgbm.*"))
     command = [program("fastfeat-lightgbm", "example", "bench"), folder() / "model.txt", folder() / "rows.f64"]
     environment = {**os.environ, "LIGHTGBM_LIBRARY": str(library)}
-    run = subprocess.run([str(each) for each in command], check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    run = subprocess.run(
+        [str(each) for each in command], check=True, stdout=subprocess.PIPE, text=True, env=environment
+    )
     numbers = json.loads(run.stdout)
     assert np.isclose(numbers.pop("raw_sum"), np.load(folder() / "answers.npy").sum(), rtol=1e-9)
     report(lightgbm_c_api=numbers)

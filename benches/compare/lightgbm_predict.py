@@ -1,4 +1,7 @@
-"""One row's score by `Booster.predict`, as Python services do it. FASTFEAT_BENCH_MODEL names `model_files.py`'s folder."""
+"""One row's score by `Booster.predict`, as Python services do it.
+
+FASTFEAT_BENCH_MODEL names `model_files.py`'s folder.
+"""
 
 from __future__ import annotations
 

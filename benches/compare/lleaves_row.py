@@ -1,4 +1,7 @@
-"""One row's score by lleaves, which compiles the trees with LLVM. FASTFEAT_BENCH_MODEL names `model_files.py`'s folder."""
+"""One row's score by lleaves, which compiles the trees with LLVM.
+
+FASTFEAT_BENCH_MODEL names `model_files.py`'s folder.
+"""
 
 from __future__ import annotations
 

@@ -106,11 +106,19 @@ def forms(result: Result) -> str:
         rows.append(["engine against the plain Rust loop, `cards-30`", f"{core:,.0f} ns an event", f"{ratio} times"])
     one_more = result.best("fastfeat_core_cards_30_and_a_window", "ns_per_event")
     if core is not None and one_more is not None:
-        rows.append(["one more window (72h, six aggregations)", f"{one_more:,.0f} ns an event", f"+{one_more - core:,.0f} ns"])
+        rows.append(
+            ["one more window (72h, six aggregations)", f"{one_more:,.0f} ns an event", f"+{one_more - core:,.0f} ns"]
+        )
     late = result.best("fastfeat_core_late", "ns_per_event")
     if late is not None:
         ratio = result.ratio("fastfeat_core_late", "fastfeat_core_sorted")
-        rows.append(["5 % of events up to 10 s late", f"{late:,.0f} ns an event, same final bits", f"{ratio} times sorted input"])
+        rows.append(
+            [
+                "5 % of events up to 10 s late",
+                f"{late:,.0f} ns an event, same final bits",
+                f"{ratio} times sorted input",
+            ]
+        )
     hot = result.best("fastfeat_core_hot_key", "p99_9_us")
     if hot is not None:
         live, most = result.best("fastfeat_core_hot_key", "live"), result.best("fastfeat_core_hot_key", "max_us")
@@ -138,7 +146,8 @@ def key_rows(result: Result) -> list[list[str]]:
 def machine(result: Result) -> str:
     where = result.about
     return (
-        f"{where['date']}, {where['cpu']}, {where['cores']} cores, {where['memory_gib']} GiB, Python {where['python']}; "
+        f"{where['date']}, {where['cpu']}, {where['cores']} cores, {where['memory_gib']} GiB, "
+        f"Python {where['python']}; "
         f"{where['events']:,} events, best of {where['repeats']} rounds (in brackets the worst); load before the run "
         f"{where['load_before']}."
     )

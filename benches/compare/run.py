@@ -1,7 +1,7 @@
 """`make bench-compare`: every yardstick and fastfeat beside it, alternating, best of several rounds, into one file.
 
-`python benches/compare/run.py [--repeats 5] [--only NAME ...] [--once-too] [--out docs/performance.json]`; the number of
-events is a million, or FASTFEAT_BENCH_EVENTS. `report.py` makes tables and the plot of the file.
+`python benches/compare/run.py [--repeats 5] [--only NAME ...] [--skip-once] [--out docs/performance.json]`; there are
+a million events, or FASTFEAT_BENCH_EVENTS. `report.py` makes tables and the plot of the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yardstick  # noqa: F401  (puts benches/ on the path)
 from catalogue import Script, scripts
-from environments import NotInstalled, last_line, python_with
+from environments import NotInstalledError, last_line, python_with
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).resolve().parents[2]
 # Larger is better of these; of all other numbers the smaller is the best.
@@ -60,7 +60,9 @@ def disagreements(measured: dict[str, list[dict]]) -> list[str]:
     told = []
     for kind in SUMS:
         for work in ("cards_18", "cards_30"):
-            named = {name: runs[-1][kind] for name, runs in measured.items() if name.endswith(work) and kind in runs[-1]}
+            named = {
+                name: runs[-1][kind] for name, runs in measured.items() if name.endswith(work) and kind in runs[-1]
+            }
             if len(named) < 2:
                 continue
             (first, wanted), *others = named.items()
@@ -120,7 +122,7 @@ def main() -> int:
                 try:
                     for name, numbers in run_script(script, Path(model)).items():
                         measured[name].append(numbers)
-                except (NotInstalled, RuntimeError) as error:
+                except (NotInstalledError, RuntimeError) as error:
                     missing[script.label] = str(error)
                     print(f"  did not run: {error}", file=sys.stderr)
     told = disagreements(measured)
