@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -46,10 +47,12 @@ def run(
     final_cards: int | None = None,
     in_order: bool = True,
     judge: bool = True,
+    slowed: bool = True,
 ) -> dict[str, Any]:
     """One run in a process of its own: the numbers it printed, its sampled rows checked.
 
-    Events out of their order have rows that only the final bits can be compared of.
+    Events out of their order have rows that only the final bits can be compared of. FASTFEAT_BENCH_DELAY_US slows the
+    engine where `slowed` lets it.
     """
     with tempfile.TemporaryDirectory(prefix="fastfeat-bench-") as folder:
         events, definition = Path(folder) / "events.bin", Path(folder) / "definition.json"
@@ -57,7 +60,11 @@ def run(
         command = [str(program("fastfeat-engine", "bench", "compare")), contender, str(events)]
         if features is not None:
             definition.write_text(features.to_json())
-            command.append(str(definition))
+            command += [
+                str(definition),
+                "--delay-us",
+                os.environ.get("FASTFEAT_BENCH_DELAY_US", "0") if slowed else "0",
+            ]
         command += [] if latencies else ["--rounds", "0"]
         command += [] if final_cards is None else ["--final", str(final_cards)]
         answer = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)

@@ -2,7 +2,7 @@
 //!
 //! `compare plain18|plain30 EVENTS` or `compare core EVENTS DEFINITION` prints one line of JSON. `benches/rust_loop.py` builds and calls it:
 //! it writes the events (`events.rs` has their layout) and the definition, and checks the sampled rows. `--rounds 0` leaves the latencies out,
-//! `--final N` asks for the bits of the rows of the first N cards after the last event.
+//! `--delay-us N` wastes so much with every event of the engine, which shows that a gate closes; `--final N` asks for the bits of the rows of the first N cards after the last event.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock; the engine does not")]
 
@@ -11,7 +11,7 @@ mod events;
 mod plain;
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use events::{Events, Payment};
 use serde_json::{Value as Json, json};
@@ -48,7 +48,11 @@ fn main() {
         "plain30" => Box::new(|| Box::new(plain::Plain::<true>::default())),
         "core" => {
             let text = std::fs::read_to_string(path(2)).expect("a definition");
-            Box::new(move || Box::new(core::Core::new(&text)))
+            let delay = Duration::from_micros(option("--delay-us").unwrap_or(0) as u64);
+            Box::new(move || {
+                let core = core::Core::new(&text);
+                if delay.is_zero() { Box::new(core) } else { Box::new(Slow { core, delay }) }
+            })
         }
         other => panic!("`{other}` is no contender; write plain18, plain30 or core"),
     };
@@ -59,6 +63,32 @@ fn main() {
         answer["latency"] = latencies(make().as_mut(), &events, history);
     }
     println!("{answer}");
+}
+
+/// An engine that is slower than it is.
+struct Slow {
+    core: core::Core,
+    delay: Duration,
+}
+
+impl Contender for Slow {
+    fn names(&self) -> Vec<String> {
+        self.core.names()
+    }
+
+    fn push(&mut self, payment: &Payment) -> &[f64] {
+        let started = Instant::now();
+        while started.elapsed() < self.delay {}
+        self.core.push(payment)
+    }
+
+    fn state_bytes(&self) -> Option<u64> {
+        self.core.state_bytes()
+    }
+
+    fn final_bits(&mut self, cards: usize, ts: i64) -> Option<u64> {
+        self.core.final_bits(cards, ts)
+    }
 }
 
 /// All events, timed in chunks, and the rows of some.
