@@ -84,8 +84,7 @@ else
 endif
 
 bench-plot: develop ## docs/performance.svg from docs/performance.json
-	@$(BIN)/python -c 'import sys; sys.path.insert(0, "benches/compare"); from environments import python_with; print(python_with("plot.txt"))' \
-		| xargs -I '{}' '{}' benches/compare/plot.py
+	@$(BIN)/python benches/compare/environments.py plot.txt benches/compare/plot.py
 
 lock: $(BIN)/.installed ## write requirements-dev.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

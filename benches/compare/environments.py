@@ -1,4 +1,8 @@
-"""A Python of its own for each yardstick, in .venv-compare, made once from its file in requirements/."""
+"""A Python of its own for each yardstick, in .venv-compare, made once from its file in requirements/.
+
+`python benches/compare/environments.py duckdb_range.txt benches/compare/duckdb_range.py --events 20000` runs a script in
+one.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +40,7 @@ def last_line(text: str) -> str:
     """The last line that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "no message"
+
+
+if __name__ == "__main__":
+    sys.exit(subprocess.run([str(python_with(sys.argv[1])), *sys.argv[2:]]).returncode)
