@@ -145,7 +145,11 @@ class Reference:
         schema = self.schemas[stream]
         values = {each["name"]: None for each in schema.fields}
         for name, value in keys.items():
-            values[name] = CONVERSIONS[schema.field(name)["type"]](value, schema.field(name), self.ticks_per_second)
+            field = schema.field(name)
+            if value is not None:
+                values[name] = CONVERSIONS[field["type"]](value, field, self.ticks_per_second)
+            elif not field.get("nullable") and field.get("default") is not None:
+                values[name] = literal(field["default"], self.ticks_per_second)  # a given null keeps the field's rules
         values[schema.time] = Instant(at)
         return Moment(Event(stream, at, values, self.lookups), len(self.events), is_event=False)
 
@@ -224,6 +228,9 @@ class Reference:
             self.ticks_per_second,
             aggregate["window"],
             self.result_type(aggregate, event.stream),
+            self.categories(aggregate["arguments"][0], source_stream(aggregate, event.stream))
+            if aggregate.get("arguments")
+            else None,
         )
 
     def inside(self, aggregate: Mapping[str, Any], moment: Moment) -> tuple[list[Candidate], Candidate | None]:

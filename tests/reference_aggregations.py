@@ -27,6 +27,8 @@ class Seen:
     ticks_per_second: int
     window: dict[str, Any]
     result_type: str
+    categories: Sequence[str] | None = None
+    """Of the values, where they are categorical."""
 
     @property
     def values(self) -> list[Any]:
@@ -166,13 +168,13 @@ def corr(seen: Seen) -> float | None:
 
 
 def slope(seen: Seen) -> float | None:
-    """Per second. When all times are equal there is none, whatever the values are."""
-    if len({entry.time for entry in seen.entries}) < 2:
+    """Per second."""
+    if len(seen.entries) < 2:
         return None
     if not all_finite(seen.numbers):
         return math.nan
     tt, _, ty = cross_sums(over_time(seen))
-    return nearest_double(ty / tt * 1_000_000_000)
+    return None if tt == 0 else nearest_double(ty / tt * 1_000_000_000)
 
 
 def over_time(seen: Seen) -> list[tuple[int, Any]]:
@@ -308,12 +310,19 @@ def is_first(seen: Seen) -> bool | None:
 
 
 def by_frequency(seen: Seen) -> list[tuple[Any, int]]:
-    """Values and how often they are there, most frequent first, of equally frequent ones the smaller; NaN is last."""
+    """Values and how often they are there, most frequent first, of equally frequent ones the smaller.
+
+    NaN is the largest; categories have the order of their list."""
     counted = Counter(same_value(value) for value in seen.values)
     plain = {same_value(value): value + 0.0 if isinstance(value, float) else value for value in seen.values}
-    ranked = sorted(
-        counted, key=lambda value: (-counted[value], is_nan(plain[value]), 0 if is_nan(plain[value]) else plain[value])
-    )
+
+    def order(value: Any) -> tuple[Any, ...]:
+        if is_nan(plain[value]):
+            return (-counted[value], 1, 0)
+        size = plain[value] if seen.categories is None else seen.categories.index(plain[value])
+        return (-counted[value], 0, size)
+
+    ranked = sorted(counted, key=order)
     return [(plain[value], counted[value]) for value in ranked]
 
 

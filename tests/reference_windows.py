@@ -6,7 +6,7 @@ Times are whole nanoseconds here, so that a length that is no whole number of ti
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -104,11 +104,12 @@ def inside_late(
     known: Sequence[Candidate],
     watermark: int,
 ) -> list[Candidate]:
-    """The window of a late row. `seen` are its candidates, the row's own event not among them; `known` are those of a
-    row of the same aggregation at the watermark that has no event of its own."""
+    """The window of a late row. `seen` are its candidates, the row's own event not among them; `known` are those that
+    it would have at the watermark."""
     choose = WINDOWS[window["kind"]]
     itself = [] if own is None else [own]
-    visible = choose(window, known, watermark)
+    moved = [replace(each, time=watermark) for each in itself]
+    visible = [candidate for candidate in choose(window, [*known, *moved], watermark) if candidate not in moved]
     if window["kind"] in FOLDED:
         # All that was folded, later than the row or not; what lies at the watermark is not folded yet.
         return [candidate for candidate in visible if candidate.time < watermark] + itself
@@ -132,16 +133,22 @@ def tumbling_start(time: int, length: int, zone: str | None = None) -> int:
     floored = floor(time + offset(clock, time), length)  # what the local clock showed when the window began
     offsets = {offset(clock, floored + days * DAY // 2) for days in range(-4, 5)} | {offset(clock, time)}
     showed_it = [floored - each for each in offsets if offset(clock, floored - each) == each]
-    not_after = [instant for instant in showed_it if instant <= time]
-    if not_after:
-        return max(not_after)
-    # The clock jumped over it: from `before` to `after`, at an instant between floored - after and floored - before.
-    before, after = min(offsets), max(offsets)
-    early, late = floored - after, floored - before
+    jumped_over_it = [
+        instant
+        for before in offsets
+        for after in offsets
+        if before < after and (instant := jump(clock, floored, before, after)) is not None
+    ]
+    return max(instant for instant in showed_it + jumped_over_it if instant <= time)
+
+
+def jump(clock: ZoneInfo, local: int, before: int, after: int) -> int | None:
+    """The instant at which the clock goes from `before` to `after` and jumps over a local time, if it does."""
+    early, late = local - after, local - before  # at the one it has not jumped yet, at the other it has
     while late - early > 1:
         middle = (early + late) // 2
-        early, late = (early, middle) if middle + offset(clock, middle) > floored else (middle, late)
-    return late
+        early, late = (early, middle) if middle + offset(clock, middle) > local else (middle, late)
+    return late if early + offset(clock, early) < local < late + offset(clock, late) else None
 
 
 def offset(clock: ZoneInfo, time: int) -> int:

@@ -26,8 +26,9 @@ CATEGORIES = ("chip", "swipe", "online")
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 PLAIN_START_NS = 1_700_000_000 * 10**9
-# Europe, and Havana, change their clocks in the hours and days after these.
-CLOCK_CHANGES_NS = (1_774_731_600 * 10**9, 1_792_875_600 * 10**9, 1_793_491_200 * 10**9)
+# Europe, and Havana, change their clocks in the hours and days after these. Rules of the future differ between
+# releases of the tz database, those of the past do not.
+CLOCK_CHANGES_NS = (1_711_832_400 * 10**9, 1_729_976_400 * 10**9, 1_730_592_000 * 10**9)
 QUIET_NS = 40 * 86_400 * 10**9
 IN_ORDER, WITHIN, BEYOND = "in order", "within the lateness", "beyond the lateness"
 

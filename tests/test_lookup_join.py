@@ -81,21 +81,32 @@ def test_replaced_rows_are_found_by_the_events_after():
         STREAM.features(now=table["country"], first=table["country"].first().over(), fees=table["fee"].sum().over())
     )
     assert engine.push(event(0, "m1")).to_dict() == {"now": "NL", "first": "NL", "fees": 0.5}
-    changed = pyarrow.Table.from_pylist([{**ROWS[0], "country": "BE", "fee": 2.0}])
-    version = engine.replace_lookup("merchants", changed)
+    engine.set_lookup(merchants([{**ROWS[0], "country": "BE", "fee": 2.0}]))
     assert engine.push(event(1, "m1")).to_dict() == {"now": "BE", "first": "NL", "fees": 2.5}
     assert engine.push(event(2, "m2"))["now"] is None
-    assert engine.replace_lookup("merchants", changed) > version
+    engine.set_lookup(table)
+    assert engine.push(event(3, "m2"))["fees"] == 2.5
 
 
 def test_rows_that_do_not_fit_are_refused_and_the_old_ones_stay():
     engine = Engine(STREAM.features(it=merchants()["fee"]))
-    for wrong in ([{"merchant": "m1"}], [{"merchant": "m1", "fee": "text"}], [{"fee": 1.0}]):
-        with pytest.raises((ff.FastfeatError, ValueError, TypeError)):
-            engine.replace_lookup("merchants", pyarrow.Table.from_pylist(wrong))
-    with pytest.raises((ff.FastfeatError, KeyError)):
-        engine.replace_lookup("merchant", pyarrow.Table.from_pylist(ROWS))
+    wrong = [
+        merchants([{"merchant": "m1"}]),
+        merchants([{**ROWS[0], "fee": "text"}]),
+        ff.Lookup("merchant", pyarrow.Table.from_pylist(ROWS), key="merchant"),
+        ff.Lookup("merchants", key="merchant", columns=dict(merchants().columns)),
+        pyarrow.Table.from_pylist(ROWS),
+    ]
+    for each in wrong:
+        with pytest.raises(ff.FastfeatError):
+            engine.set_lookup(each)
     assert engine.push(event(0, "m1"))["it"] == 0.5
+
+
+def test_an_engine_may_be_given_other_rows_than_the_features_were_made_with():
+    table = merchants()
+    other = merchants([{**ROWS[0], "country": "BE"}])
+    assert Engine(STREAM.features(it=table["country"]), lookups=[other]).push(event(0, "m1"))["it"] == "BE"
 
 
 @pytest.mark.parametrize("make", [pyarrow.Table.from_pylist, polars.DataFrame], ids=["pyarrow", "polars"])

@@ -44,11 +44,11 @@ def test_event_on_the_window_edge_is_out():
         ("text", ["b", "é", "a", "é"], "é"),
         ("text", ["é", "z"], "z"),
         ("text", ["\U00010000", "\uffff"], "\uffff"),
-        ("kind", ["low", "high"], "high"),
+        ("kind", ["high", "low"], "low"),
         ("at", [4, 3], Instant(3_000_000)),
     ],
 )
-def test_every_type_and_texts_by_bytes(name, values, expected):
+def test_every_type_texts_by_bytes_and_categories_as_they_are_listed(name, values, expected):
     events = [{"ts": ts, name: value} for ts, value in enumerate(values)]
     assert_same(answer(col(name).mode().over(*OVER), events), expected)
 

@@ -1,4 +1,7 @@
-"""`ff.tumbling("1d", timezone=None)`: an event of time s is inside when floor(t, length) <= s <= t."""
+"""`ff.tumbling("1d", timezone=None)`: an event of time s is inside when floor(t, length) <= s <= t.
+
+Where a local clock is compared, the times are past: releases of the tz database differ over the future.
+"""
 
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
@@ -68,9 +71,9 @@ def test_hours_that_are_jumped_over_begin_at_the_jump():
 
 
 def test_midnight_that_is_jumped_over_and_midnight_that_is_shown_twice():
-    beirut = utc("2026-03-28T22:00:00")
+    beirut = utc("2024-03-30T22:00:00")
     assert counts(ff.tumbling("1d", timezone="Asia/Beirut"), [beirut - 1, beirut, beirut + 3_600]) == [1, 1, 2]
-    havana = utc("2026-11-01T04:00:00")
+    havana = utc("2024-11-03T04:00:00")
     assert counts(ff.tumbling("1d", timezone="America/Havana"), [havana, havana + 3_599, havana + 3_600]) == [1, 2, 1]
 
 
@@ -93,7 +96,7 @@ def test_what_is_no_duration_is_refused(length):
 
 
 @pytest.mark.parametrize("zone", [None, PARIS, "America/Havana", "Asia/Kathmandu", "Australia/Lord_Howe"])
-@given(st.integers(1_600_000_000, 2_200_000_000), st.sampled_from(("15m", "1h", "90m", "6h", "1d", "7d")), st.data())
+@given(st.integers(1_000_000_000, 1_700_000_000), st.sampled_from(("15m", "1h", "90m", "6h", "1d", "7d")), st.data())
 def test_equals_the_reference(zone, start, length, data):
     stream = Stream("s", {"ts": ff.Timestamp("s"), "x": ff.Float64()}, time="ts", lateness="2h")
     features = stream.features(x=col("x").agg("count", "sum", "min", "first").over(ff.tumbling(length, timezone=zone)))
@@ -109,12 +112,12 @@ def test_equals_the_reference(zone, start, length, data):
 def test_every_quarter_of_an_hour_around_a_change_of_the_clock(zone):
     """Around each change of the year's clock, row by row."""
     clock = ZoneInfo(zone)
-    hours = range(utc("2026-01-01"), utc("2027-01-01"), 3_600)
+    hours = range(utc("2024-01-01"), utc("2025-01-01"), 3_600)
     offsets = [datetime.fromtimestamp(hour, clock).utcoffset() for hour in hours]
     changes = [hour for hour, before, after in zip(hours, offsets, offsets[1:], strict=False) if before != after]
     stream = Stream("s", {"ts": ff.Timestamp("s")}, time="ts")
     windows = [ff.tumbling(length, timezone=zone) for length in ("30m", "1h", "1d")]
     features = stream.features(n=count().over(*windows))
     assert changes or zone == "Pacific/Apia"
-    for change in changes or [utc("2026-06-01")]:
+    for change in changes or [utc("2024-06-01")]:
         assert_equals_reference(features, [("s", {"ts": change + step * 900}) for step in range(-12, 110)])

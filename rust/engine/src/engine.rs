@@ -15,8 +15,8 @@ use crate::schema::iso_ticks;
 use crate::stage::{Probe, Stage};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
-use crate::state::table::{Key, Table, texts};
-use crate::state::{Cells, Run, RunMut};
+use crate::state::table::{Key, Table};
+use crate::state::{Cells, Run, RunMut, texts};
 
 /// What an engine is told beside its plan.
 #[derive(Clone, Debug)]
@@ -352,6 +352,9 @@ impl Engine {
             let key = Key { hash, bytes: &keys[start..] };
             let found = if keyed { self.tables[write.table].find(key) } else { None };
             located.push(Located { hash, start, end: keys.len(), found, keyed });
+        }
+        for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
+            self.tables[write.table].warm(located.found);
         }
     }
 

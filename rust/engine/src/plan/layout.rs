@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::compile::{StreamBuild, node_text};
 use super::expression::{Node, Scope};
 use super::{
-    ColumnIndex, FlagPlan, HopPlan, Job, LanePlan, LogColumn, Mask, PartPlan, Past, Place, ReadLane, ReadPlan, Shape,
-    StreamPlan, TablePlan, Target, WindowPlan,
+    ColumnIndex, FOLLOWS, FlagPlan, HopPlan, Job, LanePlan, LogColumn, Mask, PartPlan, Past, Place, ReadLane, ReadPlan,
+    Shape, StreamPlan, TablePlan, Target, WindowPlan,
 };
 use crate::aggregate::What;
 use crate::definition::{Closed, FieldKind, OnLate};
@@ -254,7 +254,7 @@ pub(super) fn tables(
             all: Vec::new(),
             hops: Vec::new(),
             cursors: Vec::new(),
-            follows: Vec::new(),
+            follows: [0; FOLLOWS],
             heads: 0,
             reach: 0,
             linger: 0,
@@ -275,7 +275,6 @@ pub(super) fn tables(
 
 /// What the table must keep so that this read can be answered, and where the read finds it.
 fn retain(table: &mut TablePlan, read: &mut ReadPlan) {
-    table.follows.resize(table.lanes.len(), 0);
     for window in &mut read.windows {
         window.head = table.heads;
         table.heads += 1;
@@ -324,12 +323,14 @@ fn retain(table: &mut TablePlan, read: &mut ReadPlan) {
             // Jobs of one window of a lane share what follows it.
             if followed != Some(job.window) && window.past == Past::None {
                 followed = Some(job.window);
-                table.follows[lane.lane] += 1;
+                if let Some(kind) = plan.follow() {
+                    table.follows[kind] += 1;
+                }
                 if matches!(plan, LanePlan::Tally { .. }) {
                     table.cursors.push(lane.lane);
                 }
             }
-            job.follow = table.follows[lane.lane].saturating_sub(1);
+            job.follow = plan.follow().map_or(0, |kind| table.follows[kind].saturating_sub(1));
             job.cursor = table.cursors.len().saturating_sub(1);
         }
     }

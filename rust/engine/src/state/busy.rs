@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 
 use super::cursor::Cursor;
 use super::distinct::LastSeen;
+use super::follow::Follows;
 use super::interner::Interner;
-use super::lane::{Count, Counts, DecayOf, ExtremeOf, Followed, HigherOf, Moments, PairOf, RegistersOf, Scan, kept};
+use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, kept};
+use super::prefetch;
 use super::rank::Ranks;
 use super::run::{RUN, Run, RunMut};
 use super::tree::Tree;
@@ -42,67 +44,6 @@ pub(super) enum Kept {
     Rank(Box<Ranks>),
 }
 
-/// Sums of windows that move on with them.
-#[derive(Debug, Default)]
-pub(super) enum Follows {
-    #[default]
-    Nothing,
-    Counts(Box<[Followed<Count>]>),
-    Moments(Box<[Followed<MomentSum>]>),
-    Higher(Box<[Followed<Higher>]>),
-    Pair(Box<[Followed<CoMoments>]>),
-    Extreme(Box<[Followed<Best>]>),
-}
-
-impl Follows {
-    fn new(lane: &LanePlan, windows: usize) -> Self {
-        fn none<S: Clone + Default>(windows: usize) -> Box<[Followed<S>]> {
-            vec![Followed::default(); windows].into_boxed_slice()
-        }
-        match lane {
-            _ if windows == 0 => Self::Nothing,
-            LanePlan::Count { mask: Some(_) } | LanePlan::Distinct { .. } => Self::Counts(none(windows)),
-            LanePlan::Moments { .. } => Self::Moments(none(windows)),
-            LanePlan::Higher { .. } => Self::Higher(none(windows)),
-            LanePlan::Pair { .. } | LanePlan::Slope { .. } => Self::Pair(none(windows)),
-            LanePlan::Extreme { .. } => Self::Extreme(none(windows)),
-            _ => Self::Nothing,
-        }
-    }
-
-    /// Positions have moved: what has been followed is made anew.
-    fn forget(&mut self) {
-        fn forget<S>(windows: &mut [Followed<S>]) {
-            windows.iter_mut().for_each(|window| window.low = u64::MAX);
-        }
-        match self {
-            Self::Nothing => {}
-            Self::Counts(windows) => forget(windows),
-            Self::Moments(windows) => forget(windows),
-            Self::Higher(windows) => forget(windows),
-            Self::Pair(windows) => forget(windows),
-            Self::Extreme(windows) => forget(windows),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::Counts(windows) => size_of_val(&**windows),
-            Self::Moments(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Higher(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Pair(windows) => {
-                size_of_val(&**windows) + windows.iter().map(|window| window.sum.bytes()).sum::<usize>()
-            }
-            Self::Extreme(windows) => size_of_val(&**windows),
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Busy {
     shape: Shape,
@@ -114,11 +55,12 @@ pub(crate) struct Busy {
     base: u64,
     first: u64,
     end: u64,
+    /// Time of the newest event.
+    newest: i64,
     flags: Box<[Tree<Count>]>,
     lanes: Box<[Kept]>,
     cursors: Box<[Cursor]>,
-    /// By lane.
-    follows: Box<[Follows]>,
+    follows: Follows,
     /// Where windows began last: where to begin to look.
     heads: Box<[Cell<u64>]>,
 }
@@ -145,10 +87,11 @@ impl Busy {
             base: 0,
             first: 0,
             end: 0,
+            newest: i64::MIN,
             flags: plan.flags.iter().map(|_| Tree::default()).collect(),
             lanes: plan.lanes.iter().map(kept).collect(),
             cursors: plan.cursors.iter().map(|&lane| Cursor::new(&plan.lanes[lane])).collect(),
-            follows: plan.lanes.iter().zip(&plan.follows).map(|(lane, &windows)| Follows::new(lane, windows)).collect(),
+            follows: Follows::new(plan),
             heads: vec![Cell::new(0); plan.heads].into_boxed_slice(),
         };
         for index in 0..from.len() {
@@ -195,12 +138,29 @@ impl Busy {
         if let Kept::Distinct(seen) = &self.lanes[lane] { seen.get(value) } else { None }
     }
 
-    pub fn take_follows(&mut self, lane: usize) -> Follows {
-        std::mem::take(&mut self.follows[lane])
+    pub fn take_follows(&mut self) -> Follows {
+        std::mem::take(&mut self.follows)
     }
 
-    pub fn put_follows(&mut self, lane: usize, back: Follows) {
-        self.follows[lane] = back;
+    pub fn put_follows(&mut self, back: Follows) {
+        self.follows = back;
+    }
+
+    /// Asks for what the next answer begins with.
+    pub fn warm(&self) {
+        self.follows.warm();
+        prefetch::slice(&self.heads);
+        if let Some(run) = self.runs.back() {
+            let place = ((self.end - 1) % RUN_BITS) as usize;
+            for column in 0..self.shape.words {
+                prefetch::value(&run[column * RUN + place]);
+            }
+            let narrow = self.shape.words * RUN;
+            for half in 0..self.shape.halves {
+                prefetch::value(&run[narrow + (half * RUN + place) / 2]);
+            }
+            prefetch::value(&run[run.len() - 1]);
+        }
     }
 
     /// `upper_bound`, looked for where it was last.
@@ -230,6 +190,9 @@ impl Busy {
     /// Position after the last event with a time not above `t`.
     #[inline]
     pub fn upper_bound(&self, t: i64) -> u64 {
+        if self.newest <= t {
+            return self.end;
+        }
         // Of the run that begins last with a time not above t; it is often the newest.
         let runs = match self.firsts.back() {
             Some(&last) if last <= t => self.firsts.len(),
@@ -265,6 +228,7 @@ impl Busy {
         let number = position / RUN_BITS;
         self.run_mut(number).insert(place, place, record, index);
         self.end += 1;
+        self.newest = record.times()[index];
         self.begin_session(plan, position);
         for lane in 0..plan.lanes.len() {
             self.remember(plan, lane, position);
@@ -392,7 +356,7 @@ impl Busy {
 
     fn insert_late(&mut self, plan: &TablePlan, at: u64, record: Run<'_>, texts: &Interner) {
         self.open(at);
-        self.follows.iter_mut().for_each(Follows::forget);
+        self.follows.forget();
         for lane in 0..plan.lanes.len() {
             self.make_way(plan, lane, at);
         }
@@ -501,6 +465,11 @@ impl Busy {
         self.run_mut(later / RUN_BITS).set_half(half, (later % RUN_BITS) as usize, (later - at) as u32);
     }
 
+    /// How many events at the front may go, by whole runs, where those before a time are not needed.
+    pub fn gone_before(&self, time: i64) -> bool {
+        self.firsts.get(1).is_some_and(|&second| second <= time)
+    }
+
     /// Drops events at the front; `leave` sees each.
     pub fn drop_front(
         &mut self,
@@ -574,7 +543,7 @@ impl Busy {
             + self.flags.iter().map(|tree| size_of::<Tree<Count>>() + tree.bytes()).sum::<usize>()
             + self.lanes.len() * size_of::<Kept>()
             + lanes.sum::<usize>()
-            + self.follows.iter().map(|follows| size_of::<Follows>() + follows.bytes()).sum::<usize>()
+            + self.follows.bytes()
             + self.heads.len() * 8
             + self.cursors.iter().map(|cursor| size_of::<Cursor>() + cursor.bytes()).sum::<usize>()
     }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::answer::{Inside, Question};
+use super::answer::Question;
+use super::bounds::Inside;
 use super::cells::Cells;
 use super::interner::Interner;
 use super::lane::kept;

@@ -345,18 +345,3 @@ pub(super) fn counted(plan: &TablePlan, column: usize, buckets: bool, run: Run<'
     let column = &plan.columns[column];
     if buckets { column.bucket(run, index) } else { column.identity(run, index) }
 }
-
-/// The sum of a window of a busy key as it was last, to be moved on with it.
-#[derive(Clone, Debug)]
-pub(super) struct Followed<S> {
-    pub low: u64,
-    pub high: u64,
-    pub sum: S,
-}
-
-impl<S: Default> Default for Followed<S> {
-    /// Follows nothing yet.
-    fn default() -> Self {
-        Self { low: u64::MAX, high: 0, sum: S::default() }
-    }
-}

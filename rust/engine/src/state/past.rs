@@ -9,13 +9,13 @@ use super::entry::Entries;
 use super::interner::Interner;
 use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, counted, kept};
 use super::run::Run;
+use super::tally::Tally;
 use crate::aggregate::co_moments::CoMoments;
 use crate::aggregate::decay::DecaySum;
 use crate::aggregate::extreme::Best;
 use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
-use crate::aggregate::tally::Tally;
 use crate::definition::FieldKind;
 use crate::plan::{LanePlan, LogColumn, PartPlan, TablePlan};
 
