@@ -1,7 +1,6 @@
 """A Python of its own for each yardstick, in .venv-compare, made once from its file in requirements/.
 
-`python benches/compare/environments.py duckdb_range.txt benches/compare/duckdb_range.py --events 20000` runs a script in
-one.
+`python benches/compare/environments.py duckdb_range.txt benches/compare/duckdb_range.py` runs a script in one.
 """
 
 from __future__ import annotations
