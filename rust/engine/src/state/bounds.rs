@@ -64,6 +64,10 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
                 }
             }
         }
+        if inside.low < floor && matches!(plan.window, Window::Since(_)) {
+            // The event that began it has been forgotten.
+            (inside.low, inside.current) = (inside.high, false);
+        }
         inside.low = inside.low.max(floor).min(inside.high);
         inside.reach = log.first().max(floor);
         inside.past = whole && plan.past != plan::Past::None;
@@ -73,18 +77,20 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
 
 /// Position of the first event that is not forgotten for idleness, and whether what has been folded is not either.
 fn visible(question: &Question<'_>, log: Log<'_>, past: Option<&Past>, end: u64) -> (u64, bool) {
-    let (Some(past), Some(idle)) = (past, question.idle_after) else { return (0, past.is_some()) };
+    let Some(idle) = question.idle_after else { return (0, past.is_some()) };
     let mut later = question.t;
-    for position in (past.folded.min(end)..end).rev() {
+    let folded = past.map_or(log.first(), |past| past.folded);
+    for position in (folded.min(end)..end).rev() {
         let time = log.time(position);
         if later.saturating_sub(time) > idle {
             return (position + 1, false);
         }
         later = time;
     }
-    match past.newest {
-        Some(newest) if later.saturating_sub(newest) > idle => (past.folded, false),
-        _ => (past.floor, true),
+    match past {
+        None => (log.first(), false),
+        Some(past) if past.newest.is_some_and(|newest| later.saturating_sub(newest) > idle) => (past.folded, false),
+        Some(past) => (past.floor, true),
     }
 }
 
