@@ -148,6 +148,8 @@ class Reference:
             field = schema.field(name)
             if value is not None:
                 values[name] = CONVERSIONS[field["type"]](value, field, self.ticks_per_second)
+            elif not field.get("nullable") and field.get("default") is not None:
+                values[name] = literal(field["default"], self.ticks_per_second)  # a given null keeps the field's rules
         values[schema.time] = Instant(at)
         return Moment(Event(stream, at, values, self.lookups), len(self.events), is_event=False)
 

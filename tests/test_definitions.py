@@ -7,7 +7,13 @@ import sys
 import fastfeat as ff
 import pytest
 from fastfeat import DefinitionError, FeatureSet, Stream, col, count
+from fastfeat.aggregations import KINDS, WITH_ARGUMENTS
+from fastfeat.expressions import lift
 from fastfeat.features import FEATURES_MAX
+from fastfeat.naming import named
+from fastfeat.nodes import Aggregate, Column
+from fastfeat.scoping import resolve
+from fastfeat.windows import Since
 
 payments = Stream(
     "payments",
@@ -197,8 +203,17 @@ def test_a_definition_that_cannot_be_is_refused_with_the_way_out(arguments: list
         (lambda: amount.sum().over(5), "5 is neither a key nor a window"),
         (lambda: amount.sum().over(amount + 1), "write over(name=col('amount') + 1)"),
         (lambda: amount.sum().over(x=5), "key `x` is 5"),
-        (lambda: amount.sum().over("card", include_current=False), "`include_current` is not a name for a key"),
-        (lambda: amount.sum().over("card", ties="exclude"), "`ties` is not a name for a key"),
+        (lambda: amount.sum().over("card", include_current=0), "include_current is 0; write True or False"),
+        (lambda: amount.sum().over("card", ties="exlude"), "did you mean `exclude`? write `include` or `exclude`"),
+        (lambda: amount.sum().over("card", ties=False), "ties is False; write `include` or `exclude`"),
+        (lambda: amount.sum().over(ff.last(5), ff.last(5)), "windows `last(5)` and `last(5)` are the same"),
+        (
+            lambda: amount.sum().over(ff.rolling("1h", offset="1d"), ff.rolling("1h", offset="24h")),
+            "windows `rolling('1h', offset='1d')` and `rolling('1h', offset='24h')` are the same",
+        ),
+        (lambda: amount.sum().over(ff.hopping), "is neither a key nor a window"),
+        (lambda: payments.count().over(ff.since(logins["ok"])), "it reads streams `payments` and `logins`"),
+        (lambda: count().over(payments["card"], ff.since(logins["ok"])), "key payments.col('card') is not of stream"),
         (lambda: amount.sum().over(x=count().over()), "it reads count().over()"),
         (lambda: amount.sum().over("card").max(), "compose the finished aggregations instead"),
         (lambda: count().where(count().over() > 1), "compose the finished aggregations instead"),
@@ -210,7 +225,27 @@ def test_a_definition_that_cannot_be_is_refused_with_the_way_out(arguments: list
         (lambda: amount.agg(), "it names no aggregation"),
         (lambda: amount.agg("sum", "sum"), "`sum` is there twice"),
         (lambda: amount.agg("maen"), "'maen' is not an aggregation; did you mean `mean`?"),
-        (lambda: amount.agg("lag"), "lag is .lag(n)"),
+        (lambda: amount.agg("lag"), "`lag` needs more than its name; write .lag(n) by itself"),
+        (lambda: amount.agg("sum", "corr"), "write .corr(col(...)) by itself"),
+        (lambda: amount.agg("quantlie"), "did you mean `quantile`?"),
+        (lambda: amount.agg(5), "5 is not an aggregation; agg takes count, sum"),
+        (lambda: amount.last_k(0), "k is 0; write a whole number from 1 to 1000"),
+        (lambda: amount.top_k(1_001), "k is 1001"),
+        (lambda: amount.top_k("3"), "k is '3'"),
+        (lambda: amount.quantile(90), "q is 90; write a number from 0 to 1, such as 0.9 for 90 %"),
+        (lambda: amount.quantile(-0.1), "q is -0.1; write a number from 0 to 1, such as 0.9"),
+        (lambda: amount.quantile(float("nan")), "q is nan"),
+        (lambda: amount.approx_quantile("0.9"), "q is '0.9'"),
+        (lambda: amount.approx_quantile(True), "q is True"),
+        (lambda: amount.approx_quantile(10**400), "write a number from 0 to 1"),
+        (lambda: amount.ewm_mean("1 hour"), "half_life `1 hour` is not a duration; write `1h`"),
+        (lambda: amount.ewm_sum("0s"), "half_life `0s` is not positive"),
+        (lambda: amount.ewm_sum(3600), "half_life is 3600; write a text"),
+        (lambda: amount.cov("customer"), "'customer' is not an expression; write col('customer')"),
+        (lambda: amount.corr(5), "5 is not an expression; write one, as in col('x')"),
+        (lambda: amount.min_by(amount.max()), "write col('amount').max().over(...)"),
+        (lambda: amount.max_by(amount.max().over("card")), "compose the finished aggregations instead"),
+        (lambda: logins["amount"].cov(payments["amount"]), "it reads streams `logins` and `payments`"),
         (lambda: amount.lag(0), "n is 0; write a whole number from 1 to 1000"),
         (lambda: amount.lag(1_001), "n is 1001"),
         (lambda: amount.lag(True), "n is True"),
@@ -221,6 +256,101 @@ def test_an_aggregation_that_cannot_be_is_refused_where_it_is_written(mistake, t
     with pytest.raises(DefinitionError) as caught:
         mistake()
     assert told in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        (amount.sum().over("card", ff.rolling("1h", offset="1d")), ["amount_sum_card_1h_offset_1d"]),
+        (amount.sum().over("card", ff.rolling("1h", closed="left")), ["amount_sum_card_1h_left"]),
+        (amount.sum().over(ff.rolling("1h", offset="2d", closed="both")), ["amount_sum_1h_offset_2d_both"]),
+        (amount.sum().over("card", ff.tumbling("1d")), ["amount_sum_card_tumbling_1d"]),
+        (amount.sum().over(ff.tumbling("1d", timezone="Europe/Paris")), ["amount_sum_tumbling_1d"]),
+        (amount.sum().over("card", ff.hopping("30d", every="1h")), ["amount_sum_card_hopping_30d"]),
+        (count().over("card", ff.session("30m")), ["count_card_session_30m"]),
+        (amount.mean().over("card", "1h", ff.last(100)), ["amount_mean_card_1h", "amount_mean_card_last_100"]),
+        (count().over("card", ff.since(col("declined"))), ["count_card_since_declined"]),
+        (count().over("card", ff.since((amount > 9).alias("large"))), ["count_card_since_large"]),
+        (count().over("card", "1h", include_current=False), ["count_card_1h_before"]),
+        (count().over("card", include_current=False), ["count_card_before"]),
+        (count().over("card", "1h", ties="exclude"), ["count_card_1h_strictly_before"]),
+        (count().over("card", ties="exclude", include_current=False), ["count_card_strictly_before"]),
+        (amount.quantile(0.9).over("card", "1h"), ["amount_quantile_0.9_card_1h"]),
+        (amount.approx_quantile(1).over("card"), ["amount_approx_quantile_1.0_card"]),
+        (amount.last_k(3).over("card"), ["amount_last_k_3_card"]),
+        (amount.top_k(2).over("card", "1h"), ["amount_top_k_2_card_1h"]),
+        (amount.ewm_mean(half_life="60m").over("card"), ["amount_ewm_mean_60m_card"]),
+        (amount.cov(col("customer")).over("card", "1h"), ["amount_cov_customer_card_1h"]),
+        (col("merchant").max_by(amount).over("card", "1h"), ["merchant_max_by_amount_card_1h"]),
+        (amount.corr((amount * 2).alias("twice")).over("card"), ["amount_corr_twice_card"]),
+        (ff.rate().over("card", "1h"), ["rate_card_1h"]),
+        (amount.rate().over("card", "1h"), ["amount_rate_card_1h"]),
+        (ff.time_since_first().over("card", ff.session("1h")), ["time_since_first_card_session_1h"]),
+        (logins.rate().over("card", "1h"), ["logins_rate_card_1h"]),
+        (logins.time_since_first().over("card"), ["logins_time_since_first_card"]),
+        (count().over("card", ff.since(logins["ok"])), ["logins_count_card_since_ok"]),
+        (col("declined").any().over("card", "1h"), ["declined_any_card_1h"]),
+    ],
+)
+def test_windows_parameters_and_second_inputs_are_in_the_name(expression: ff.Expr, names: "list[str]"):
+    assert [name for name, _ in named("feature", None, lift(expression), payments)] == names
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        (count().over("card", ff.last(5)), ["x"]),
+        (count().over("card", ff.since(amount > 9)), ["x"]),
+        (count().over("card", ff.last(5), ff.session("1h")), ["x_last_5", "x_session_1h"]),
+        (count().over("card", "1h", ff.since((amount > 9).alias("large"))), ["x_1h", "x_since_large"]),
+        (count().over("card", "1h", "2h", ties="exclude"), ["x_1h", "x_2h"]),
+    ],
+)
+def test_a_keyword_is_followed_by_what_differs(expression: ff.Expr, names: "list[str]"):
+    assert [name for name, _ in named("feature", "x", lift(expression), payments)] == names
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        (count().over("card", ff.since(amount > 9)), "its condition col('amount') > 9 is computed, so it needs a name"),
+        (amount.cov(amount * 2).over("card"), "its second input col('amount') * 2 is computed"),
+    ],
+)
+def test_a_computed_part_needs_a_name(expression: ff.Expr, told: str):
+    with pytest.raises(DefinitionError) as caught:
+        list(named("feature", None, lift(expression), payments))
+    assert told in caught.value.message
+
+
+def test_two_ways_to_write_the_same_are_the_same():
+    assert count().over("card", ties="exclude", include_current=False).equals(count().over("card", ties="exclude"))
+    assert amount.quantile(1).over("card").equals(amount.quantile(1.0).over("card"))
+    assert amount.quantile(-0.0).over("card").equals(amount.quantile(0).over("card"))
+    assert amount.ewm_sum("1h").over("card").equals(amount.ewm_sum("60m").over("card"))
+    assert not count().over("card").equals(count().over("card", include_current=False))
+
+
+def test_the_condition_of_since_is_of_the_stream_that_is_aggregated():
+    mine = payments.col("amount").sum().over("card", ff.since(payments["declined"]))
+    assert resolve("x", lift(mine), payments) == resolve("x", lift(plain_since()), payments)
+    other = resolve("x", lift(logins["amount"].sum().over("card", ff.since(col("ok")))), payments)
+    assert isinstance(other, Aggregate)
+    assert other.windows == (Since(Column("ok", logins)),)
+    with pytest.raises(DefinitionError, match=r"column `okk` is not in stream `logins`; did you mean `ok`\?"):
+        resolve("x", lift(logins.count().over("card", ff.since(col("okk")))), payments)
+
+
+def plain_since() -> ff.Expr:
+    return amount.sum().over("card", ff.since(col("declined").alias("name")))
+
+
+def test_aggregations_that_need_more_than_a_name_say_so_one_by_one():
+    for name in WITH_ARGUMENTS:
+        assert hasattr(ff.Expr, name)
+        with pytest.raises(DefinitionError, match="needs more than its name"):
+            amount.agg(name)
+    assert all(repr(getattr(amount, name)()) == f"col('amount').{name}()" for name in KINDS)
 
 
 def test_parts_with_different_windows_or_aggregations_make_no_feature():
@@ -239,10 +369,23 @@ def test_two_streams_of_one_name_are_refused():
         payments.features(x=others.count().over("card"), y=logins.count().over("card"))
 
 
-def test_what_the_compiler_refuses_is_refused_by_features():
-    late = Stream("late", {"ts": ff.Timestamp("us")}, time="ts", on_late="emit")
-    with pytest.raises(DefinitionError, match="on_late"):
-        late.features(count().over("1h"))
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        (ff.rate().over("card"), "rate"),
+        (amount.median().over("card"), "approx_quantile"),
+        (amount.quantile(0.9).over("card", ff.hopping("30d", every="1d")), "approx_quantile"),
+        (logins["card"].is_first().over("card", "1h"), "is_first"),
+        (count().over("card", ff.tumbling("1d", timezone="Europe/Pariss")), "Europe/Paris"),
+        (amount.str.lower(), "str_lower"),
+        (col("card").sum().over("card"), "sum"),
+    ],
+)
+def test_what_the_compiler_refuses_is_refused_by_features(expression: ff.Expr, told: str):
+    with pytest.raises(DefinitionError) as caught:
+        payments.features(x=expression)
+    assert caught.value.place == "feature `x`"
+    assert told in caught.value.message
 
 
 def test_the_ten_thousandth_feature_is_in_and_the_next_is_refused():

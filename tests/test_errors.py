@@ -4,7 +4,16 @@ import copy
 import pickle
 
 import pytest
-from fastfeat import DefinitionError, FastfeatError, InvalidEvent, LateEvent, ModelError, Problem
+from fastfeat import (
+    DefinitionError,
+    FastfeatError,
+    InvalidEvent,
+    LateEvent,
+    MemoryLimit,
+    ModelError,
+    Problem,
+    TooOld,
+)
 
 PROBLEMS = [("amount", "-3.0", "ge", "must be at least 0"), ("", "[1]", "object", "an event is one object")]
 ERRORS = [
@@ -12,13 +21,15 @@ ERRORS = [
     InvalidEvent("payments", PROBLEMS),
     LateEvent("payments", "2026-01-01T00:00:00Z", "2026-01-01T00:00:07Z", 7_000_000, 5, "7 s older than the newest"),
     ModelError("`fraud.txt` does not exist"),
+    TooOld("payments", "2026-01-01T00:00:00Z", "2026-01-01T00:00:07Z", "7 s before the watermark"),
+    MemoryLimit("payments", 1_024, 1_000, "the state is at its limit"),
 ]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_is_also_the_builtin_one_and_survives_pickling(error: FastfeatError):
     assert isinstance(error, FastfeatError)
-    assert isinstance(error, ValueError)
+    assert isinstance(error, MemoryError if isinstance(error, MemoryLimit) else ValueError)
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(again) is type(error)
         assert str(again) == str(error)
@@ -26,8 +37,9 @@ def test_an_error_is_also_the_builtin_one_and_survives_pickling(error: FastfeatE
 
 
 def test_codes_are_stable():
-    codes = [error.code for error in (FastfeatError, DefinitionError, InvalidEvent, LateEvent, ModelError)]
-    assert codes == ["fastfeat", "definition", "invalid_event", "late_event", "model"]
+    codes = [error.code for error in ERRORS]
+    assert codes == ["definition", "invalid_event", "late_event", "model", "too_old", "memory_limit"]
+    assert FastfeatError.code == "fastfeat"
 
 
 def test_an_invalid_event_tells_every_problem():

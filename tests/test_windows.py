@@ -1,125 +1,100 @@
-"""Durations and rolling windows: what reads as one, what it is in nanoseconds, what a wrong one is told."""
+"""Windows: what each is, how it prints, which are the same, and what a wrong one is told."""
 
+import copy
+import pickle
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
+import fastfeat as ff
 import pytest
-from fastfeat import DefinitionError, rolling
-from fastfeat.windows import NANOSECONDS_MAX, UNITS_NS, duration_ns, format_duration, reads_as_duration
-from hypothesis import given
-from hypothesis import strategies as st
+from fastfeat import DefinitionError, col, hopping, last, rolling, session, since, tumbling
+from fastfeat.durations import NANOSECONDS_MAX
+from fastfeat.windows import LAST_MAX, Hopping, Window
 
 HOUR_NS = 3_600_000_000_000
 
+PRINTED = [
+    (rolling("60m"), "rolling('60m')"),
+    (rolling(timedelta(minutes=90)), "rolling('90m')"),
+    (rolling("1h", offset="1d"), "rolling('1h', offset='1d')"),
+    (rolling("1h", offset=timedelta(days=2)), "rolling('1h', offset='2d')"),
+    (rolling("1h", closed="both"), "rolling('1h', closed='both')"),
+    (rolling("1h", offset="1d", closed="left"), "rolling('1h', offset='1d', closed='left')"),
+    (tumbling("1d"), "tumbling('1d')"),
+    (tumbling("1d", timezone="Europe/Paris"), "tumbling('1d', timezone='Europe/Paris')"),
+    (tumbling("1d", timezone=ZoneInfo("Asia/Tokyo")), "tumbling('1d', timezone='Asia/Tokyo')"),
+    (hopping("30d", every="1h"), "hopping('30d', every='1h')"),
+    (session("30m"), "session('30m')"),
+    (last(100), "last(100)"),
+    (since(col("declined")), "since(col('declined'))"),
+    (since((col("amount") > 100).alias("large")), "since((col('amount') > 100).alias('large'))"),
+]
+
+
+@pytest.mark.parametrize(("window", "printed"), PRINTED)
+def test_a_window_prints_as_the_code_that_makes_it(window: Window, printed: str):
+    assert repr(window) == printed
+    assert eval(printed, vars(ff) | {}) == window
+    assert pickle.loads(pickle.dumps(window)) == copy.deepcopy(window) == window
+    with pytest.raises(AttributeError):
+        window.length = rolling("2h").length  # type: ignore[misc, union-attr]
+
+
+def test_windows_are_values_whatever_they_were_written_as():
+    assert rolling("1h") == rolling("60m") == rolling(timedelta(hours=1)) == rolling("1h", offset="0s", closed="right")
+    assert hash(rolling("1h", offset="1d")) == hash(rolling("60m", offset="24h"))
+    assert tumbling("1d") == tumbling("24h", timezone="UTC")
+    assert hopping("30d", every="1h") == hopping("720h", every="60m")
+    assert since(col("a") > 1) == since(col("a") > 1)
+    every = [window for window, _ in PRINTED]
+    assert len(set(every)) == len(every)
+
+
+def test_no_window_equals_one_of_another_kind():
+    assert (
+        len({rolling("1h"), tumbling("1h"), session("1h"), hopping("1h", every="1h"), hopping("1h", every="1m")}) == 5
+    )
+
 
 @pytest.mark.parametrize(
-    ("text", "nanoseconds"),
+    ("mistake", "told"),
     [
-        ("1ns", 1),
-        ("1us", 1_000),
-        ("1ms", 1_000_000),
-        ("1s", 1_000_000_000),
-        ("1m", 60_000_000_000),
-        ("1h", HOUR_NS),
-        ("1d", 24 * HOUR_NS),
-        ("1w", 168 * HOUR_NS),
-        ("1h30m", 90 * HOUR_NS // 60),
-        ("30m1h", 90 * HOUR_NS // 60),
-        ("1m1ms", 60_001_000_000),
-        ("007d", 168 * HOUR_NS),
-        (f"{NANOSECONDS_MAX}ns", NANOSECONDS_MAX),
+        (lambda: rolling("1h", offset="-1d"), "offset `-1d` is not a duration; write `24h`"),
+        (lambda: rolling("1h", offset=timedelta(-1)), "offset `-1 day, 0:00:00` is not positive; write at least `0s`"),
+        (lambda: rolling("1h", offset=5), "offset is 5; write a text"),
+        (
+            lambda: rolling("1h", closed="rigth"),
+            "closed is 'rigth'; did you mean `right`? write one of `right`, `left`",
+        ),
+        (lambda: rolling("1h", closed=True), "closed is True; write one of"),
+        (lambda: rolling("1h", closed=[]), "closed is []; write one of"),
+        (lambda: rolling("106751d", offset="1d"), "together are longer than 292 years"),
+        (lambda: tumbling("0d"), "window `0d` is not positive"),
+        (lambda: tumbling("1mo"), "write `30d`"),
+        (lambda: tumbling("1d", timezone=""), "timezone is empty"),
+        (lambda: tumbling("1d", timezone=1), "timezone is 1; write a text"),
+        (lambda: hopping("1h", every="2h"), "every `2h` is longer than the window, `1h`; write a shorter step"),
+        (lambda: hopping("1h", every="0s"), "every `0s` is not positive"),
+        (lambda: session("30"), "gap `30` is not a duration; write `30d`"),
+        (lambda: session(0), "gap is 0; write a text"),
+        (lambda: last(0), "count is 0; write a whole number from 1 to 1000000"),
+        (lambda: last(LAST_MAX + 1), "count is 1000001"),
+        (lambda: last(True), "count is True"),
+        (lambda: last(10.0), "count is 10.0"),
+        (lambda: last("10"), "count is '10'"),
+        (lambda: since("declined"), "'declined' is not an expression; write col('declined')"),
+        (lambda: since(True), "True is not an expression; write one, as in col('x') > 1"),
+        (lambda: since(col("x").max().over() > 1), "compose the finished aggregations instead"),
     ],
 )
-def test_a_duration_is_whole_numbers_with_units(text: str, nanoseconds: int):
-    assert reads_as_duration(text)
-    assert rolling(text).length_ns == nanoseconds
-
-
-@pytest.mark.parametrize(
-    ("text", "way_out"),
-    [
-        ("7x", "window `7x` is not a duration; write `7d`"),
-        ("1.5h", "window `1.5h` is not a duration; write `90m`"),
-        ("2 days", "write `2d`"),
-        ("5min", "write `5m`"),
-        ("1H", "write `1h`"),
-        ("1month", "write `30d`"),
-        ("1mo", "write `30d`"),
-        ("2y", "write `730d`"),
-        ("-1h", "write `1h`"),
-        ("+1h", "write `1h`"),
-        ("3", "write `3d`"),
-        ("h", "such as `7d` or `1h30m`"),
-        ("", "such as `7d` or `1h30m`"),
-        ("1h,2h", "such as `7d` or `1h30m`"),
-        ("1h ", "write `1h`"),
-        ("\u0661h", "such as `7d` or `1h30m`"),
-    ],
-)
-def test_what_is_no_duration_is_refused_with_one_that_is(text: str, way_out: str):
-    assert not reads_as_duration(text)
+def test_a_window_that_cannot_be_is_refused_where_it_is_written(mistake, told: str):
     with pytest.raises(DefinitionError) as caught:
-        rolling(text)
-    assert way_out in str(caught.value)
+        mistake()
+    assert told in caught.value.message
 
 
-@pytest.mark.parametrize("length", ["0s", "0h0m", timedelta(0), timedelta(seconds=-1)])
-def test_a_window_is_positive(length: "str | timedelta"):
-    with pytest.raises(DefinitionError, match="is not positive; write a positive one such as `1h`"):
-        rolling(length)
-
-
-@pytest.mark.parametrize(
-    "text", [f"{NANOSECONDS_MAX + 1}ns", "106752d", "15251w", "99999999999999999999s", "9" * 5_000 + "s"]
-)
-def test_a_duration_beyond_64_bits_is_refused_and_not_repeated(text: str):
-    with pytest.raises(DefinitionError, match="longer than 292 years; write at most `106751d`") as caught:
-        rolling(text)
-    assert len(str(caught.value)) < 200
-
-
-@pytest.mark.parametrize("length", [3600, 1.5, None, b"1h", ["1h"]])
-def test_a_length_of_another_type_is_refused(length: object):
-    with pytest.raises(DefinitionError, match="write a text such as `7d`, or a timedelta"):
-        rolling(length)  # type: ignore[arg-type]
-
-
-def test_rolling_windows_are_values_whatever_they_were_written_as():
-    assert rolling("1h") == rolling("60m") == rolling(timedelta(hours=1))
-    assert len({rolling("1h"), rolling("60m"), rolling("2h")}) == 2
-    assert repr(rolling("60m")) == "rolling('60m')"
-    assert repr(rolling(timedelta(minutes=90))) == "rolling('90m')"
-
-
-def test_zero_is_a_duration_where_it_means_something():
-    assert duration_ns("stream `s`", "lateness", "0s", zero=True) == 0
-
-
-@given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(list(UNITS_NS))), min_size=1, max_size=6))
-def test_a_compound_duration_is_the_sum_of_its_parts(parts: "list[tuple[int, str]]"):
-    text = "".join(f"{number}{unit}" for number, unit in parts)
-    total = sum(number * UNITS_NS[unit] for number, unit in parts)
-    assert reads_as_duration(text)
-    if 0 < total <= NANOSECONDS_MAX:
-        assert rolling(text).length_ns == total
-    else:
-        with pytest.raises(DefinitionError):
-            rolling(text)
-
-
-@given(st.integers(1, NANOSECONDS_MAX))
-def test_a_printed_duration_reads_back_as_the_same(nanoseconds: int):
-    assert rolling(format_duration(nanoseconds)).length_ns == nanoseconds
-
-
-@given(st.timedeltas(min_value=timedelta(microseconds=1), max_value=timedelta(days=100_000)))
-def test_a_timedelta_is_taken_to_the_microsecond(length: timedelta):
-    assert rolling(length).length_ns == 1_000 * (length // timedelta(microseconds=1))
-
-
-@given(st.text(max_size=20) | st.from_regex(r"[0-9a-z. ]{0,12}", fullmatch=True))
-def test_any_text_is_a_duration_or_refused(text: str):
-    if reads_as_duration(text) and set(text) & set("123456789"):
-        assert 0 < rolling(text).length_ns <= NANOSECONDS_MAX
-    else:
-        with pytest.raises(DefinitionError):
-            rolling(text)
+def test_the_longest_windows_are_windows():
+    assert rolling(f"{NANOSECONDS_MAX - 1}ns", offset="1ns").offset.nanoseconds == 1
+    assert last(LAST_MAX).count == 1_000_000
+    assert isinstance(hopping("1h", every="1h"), Hopping)
+    assert hopping("1h", every="1h").every.nanoseconds == HOUR_NS

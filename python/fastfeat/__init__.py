@@ -2,14 +2,25 @@
 
 from importlib.metadata import version as _version
 
-from fastfeat.aggregations import Aggregation, count, time_since_last
-from fastfeat.engine import Engine, Row, ScoreResult
-from fastfeat.errors import DefinitionError, FastfeatError, InvalidEvent, LateEvent, ModelError, Problem
-from fastfeat.expressions import Expr, coalesce, col, lit, when
+from fastfeat.aggregations import Aggregation, count, rate, time_since_first, time_since_last
+from fastfeat.engine import Engine, LateRecord, Row, ScoreResult
+from fastfeat.errors import (
+    DefinitionError,
+    FastfeatError,
+    InvalidEvent,
+    LateEvent,
+    MemoryLimit,
+    ModelError,
+    Problem,
+    TooOld,
+)
+from fastfeat.explanation import Explanation
+from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
+from fastfeat.lookups import Lookup
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
 from fastfeat.streams import Stream
-from fastfeat.windows import rolling
+from fastfeat.windows import hopping, last, rolling, session, since, tumbling
 
 __version__: str = _version("fastfeat")
 
@@ -19,6 +30,7 @@ __all__ = [
     "Categorical",
     "DefinitionError",
     "Engine",
+    "Explanation",
     "Expr",
     "FastfeatError",
     "FeatureSet",
@@ -26,6 +38,9 @@ __all__ = [
     "Int64",
     "InvalidEvent",
     "LateEvent",
+    "LateRecord",
+    "Lookup",
+    "MemoryLimit",
     "ModelError",
     "Problem",
     "Row",
@@ -33,12 +48,21 @@ __all__ = [
     "Stream",
     "String",
     "Timestamp",
+    "TooOld",
     "__version__",
     "coalesce",
     "col",
     "count",
+    "haversine",
+    "hopping",
+    "last",
     "lit",
+    "rate",
     "rolling",
+    "session",
+    "since",
+    "time_since_first",
     "time_since_last",
+    "tumbling",
     "when",
 ]

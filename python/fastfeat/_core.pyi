@@ -6,10 +6,13 @@ from typing import Any, TypeAlias, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Buffer, Self, disjoint_base
 
-__all__ = ["Engine", "Plan", "Reason", "Row", "ScoreResult", "restore_row"]
+__all__ = ["Engine", "LookupTable", "Plan", "Reason", "Row", "ScoreResult", "restore_row"]
 
-_Value: TypeAlias = float | bool | str | datetime | None
+_Value: TypeAlias = float | bool | str | datetime | list[Any] | None
 _Default = TypeVar("_Default")
+_Event: TypeAlias = tuple[datetime, dict[str, Any], bool]
+# Value, beginning and end of the window, events inside, those that left, whether the window keeps events.
+_Explained: TypeAlias = tuple[Any, datetime | None, datetime, list[_Event], list[_Event], bool]
 # Writable memory of doubles. Not bound to Buffer: before Python 3.12 no type says that it is one.
 _Out = TypeVar("_Out")
 
@@ -23,7 +26,7 @@ class Plan:
         """Names of the features, in the order of the row."""
     @property
     def types(self) -> list[str]:
-        """Their types, e.g. `Float64`."""
+        """Their types, e.g. `Float64`, `List(String)`."""
     @property
     def streams(self) -> list[str]:
         """Names of the streams, in the order of the definition."""
@@ -32,6 +35,18 @@ class Plan:
         """Hash of the definition and of the version of its meaning, 64 hex digits."""
     def describe(self) -> str:
         """The plan as a text for people: which state exists, and why."""
+
+@final
+class LookupTable:
+    """Rows of reference data, in Arrow's memory."""
+
+    def __new__(cls, table: Any) -> Self: ...
+    @property
+    def columns(self) -> list[tuple[str, str | None, str]]:
+        """Name, type for the engine (None where it has none) and type in Arrow, by column."""
+    def check(self, name: str, key: str, columns: list[tuple[str, str]]) -> None:
+        """Reads every row of these columns; raises DefinitionError with the first that cannot be."""
+    def __len__(self) -> int: ...
 
 # Before Python 3.12 there is a buffer without a method `__buffer__`.
 @type_check_only
@@ -57,7 +72,7 @@ class Row(_Buffer):
     def items(self) -> list[tuple[str, _Value]]:
         """Pairs of name and typed value."""
     def to_dict(self) -> dict[str, _Value]:
-        """Name to typed value: None for null, int, float, bool, str, or a datetime in UTC."""
+        """Name to typed value: None for null, int, float, bool, str, a datetime in UTC, or a list of them."""
     @overload
     def get(self, name: str) -> _Value: ...
     @overload
@@ -123,6 +138,10 @@ class Engine:
         model: str | None = None,
         library: str | os.PathLike[str] | None = None,
         raw_score: bool = False,
+        memory_limit: int | None = None,
+        evict_idle: bool = False,
+        idle_after_ns: int | None = None,
+        late_events_max: int = 1_000,
     ) -> Self: ...
     @property
     def names(self) -> tuple[str, ...]:
@@ -157,6 +176,16 @@ class Engine:
     def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
     def push_batch(self, table: Any, *, stream: str | None = None) -> Any:
         """Pushes the rows of a table, in order, and gives a table of their features."""
+    def lookup(self, keys: Mapping[str, Any], *, at: int | str | datetime | None = None) -> Row:
+        """The features of some keys at a time, by default that of the newest event. Nothing changes."""
+    def _explain(
+        self, feature: int, keys: Mapping[str, Any], *, at: int | str | datetime | None = None
+    ) -> tuple[datetime, Any, list[_Explained]]:
+        """What a feature (by its position) of some keys is made of."""
+    def _late_events(self) -> list[tuple[str, datetime, datetime, int, bool]]:
+        """The newest late events, oldest first."""
+    def _set_lookup(self, name: str, table: LookupTable) -> None:
+        """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
 

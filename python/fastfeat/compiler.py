@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastfeat import _core
+from fastfeat._core import LookupTable
+from fastfeat.errors import DefinitionError, shown
 
-__all__ = ["Compiled", "compile_definition"]
+__all__ = ["Compiled", "LookupTable", "compile_definition", "read_lookup_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,7 @@ class Compiled:
 
     names: tuple[str, ...]
     types: tuple[str, ...]
+    """E.g. `float64`, `list(string)`."""
     fingerprint: str
     description: str
 
@@ -24,3 +27,15 @@ def compile_definition(definition: str) -> Compiled:
     plan = _core.Plan(definition)
     types = tuple(name.lower() for name in plan.types)
     return Compiled(tuple(plan.names), types, plan.fingerprint, plan.describe())
+
+
+def read_lookup_table(place: str, table: object) -> LookupTable:
+    """The rows of a lookup from anything with the Arrow PyCapsule interface."""
+    try:
+        return LookupTable(table)
+    except TypeError as error:
+        raise DefinitionError(
+            place,
+            f"its table is {shown(table)}; give it anything with the Arrow PyCapsule interface, such as a pyarrow or "
+            "polars table, or the path of a Parquet file",
+        ) from error

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple, NoReturn
 
+from fastfeat.durations import Duration
 from fastfeat.errors import DefinitionError, shown
-from fastfeat.nodes import Aggregate, Call, Column, Constant, Key, Node, rebuild
+from fastfeat.lookups import COLUMN_TYPES, Lookup
+from fastfeat.nodes import Aggregate, Call, Column, Constant, Key, LookupColumn, Node, Parameter, rebuild
 from fastfeat.schema import (
     NO_DEFAULT,
     TICK_NS,
@@ -24,9 +26,9 @@ from fastfeat.schema import (
     instant_ns,
 )
 from fastfeat.streams import Stream
-from fastfeat.windows import AllTime, Rolling, Window
+from fastfeat.windows import AllTime, Hopping, Last, Rolling, Session, Since, Tumbling, Window
 
-__all__ = ["Feature", "decode", "encode"]
+__all__ = ["Definition", "Feature", "decode", "encode"]
 
 DEFINITION_VERSION: Final = 1
 _TYPES: Final[Mapping[str, Callable[..., FieldType]]] = {
@@ -34,8 +36,8 @@ _TYPES: Final[Mapping[str, Callable[..., FieldType]]] = {
 }
 _LITERALS: Final = {"string": "text", "categorical": "text", "int64": "int", "float64": "float", "boolean": "bool"}
 _BOUNDS: Final = ("ge", "gt", "le", "lt")
-# What Python does not write otherwise; a definition that says something else was written by another face.
-_AS_IS: Final = {"include_current": True, "ties": "include", "offset_ns": 0, "closed": "right"}
+# Their parameter is a length of time, in nanoseconds.
+_TIMED: Final = ("ewm_mean", "ewm_sum")
 
 
 class Feature(NamedTuple):
@@ -45,11 +47,24 @@ class Feature(NamedTuple):
     node: Node
 
 
-def encode(stream: Stream, streams: tuple[Stream, ...], features: tuple[Feature, ...]) -> str:
+class Definition(NamedTuple):
+    """What features are made of."""
+
+    stream: Stream
+    """That of the features."""
+    streams: tuple[Stream, ...]
+    lookups: tuple[Lookup, ...]
+    features: tuple[Feature, ...]
+
+
+def encode(
+    stream: Stream, streams: tuple[Stream, ...], lookups: tuple[Lookup, ...], features: tuple[Feature, ...]
+) -> str:
     """The definition as JSON; equal definitions are equal texts."""
     definition = {
         "version": DEFINITION_VERSION,
         "streams": [_stream(each) for each in streams],
+        "lookups": [_lookup(each) for each in lookups],
         "features": [
             {"name": each.name, "stream": stream.name, "expression": _expression(each.node)} for each in features
         ],
@@ -57,8 +72,8 @@ def encode(stream: Stream, streams: tuple[Stream, ...], features: tuple[Feature,
     return json.dumps(definition, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def decode(text: str) -> tuple[Stream, tuple[Stream, ...], tuple[Feature, ...]]:
-    """The stream of the features, all streams, and the features. The compiler has checked the shape before."""
+def decode(text: str) -> Definition:
+    """What `encode` wrote; its lookups have no rows. The compiler has checked the shape before."""
     definition = json.loads(text)
     if definition["version"] != DEFINITION_VERSION:
         _refuse(f"it has version {definition['version']} and this release reads {DEFINITION_VERSION}; update fastfeat")
@@ -67,10 +82,10 @@ def decode(text: str) -> tuple[Stream, tuple[Stream, ...], tuple[Feature, ...]]:
     if len(owners) != 1:
         _refuse(f"its features are of {len(owners)} streams; write one definition for each")
     owner = streams[owners.pop()]
-    features = tuple(
-        Feature(each["name"], _read_expression(each["expression"], owner, streams)) for each in definition["features"]
-    )
-    return owner, tuple(streams.values()), features
+    lookups = {each["name"]: _read_lookup(each) for each in definition.get("lookups", ())}
+    reader = _Reader(owner, streams, lookups)
+    features = tuple(Feature(each["name"], reader.expression(each["expression"])) for each in definition["features"])
+    return Definition(owner, tuple(streams.values()), tuple(lookups.values()), features)
 
 
 def _stream(stream: Stream) -> dict[str, Any]:
@@ -81,6 +96,11 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "on_late": stream.on_late,
         "fields": [_field(name, kind) for name, kind in stream.fields.items()],
     }
+
+
+def _lookup(lookup: Lookup) -> dict[str, Any]:
+    columns = [{"name": name, "type": kind.kind} for name, kind in lookup.columns.items()]
+    return {"name": lookup.name, "key": lookup.key, "columns": columns}
 
 
 def _field(name: str, kind: FieldType) -> dict[str, Any]:
@@ -114,12 +134,14 @@ def _expression(node: Node) -> dict[str, Any]:
         return {"op": "literal", "value": "null" if node.kind == "null" else {node.kind: value}}
     if isinstance(node, Call):
         return {"op": "call", "function": node.function, "arguments": [_expression(each) for each in node.arguments]}
+    if isinstance(node, LookupColumn):
+        return {"op": "lookup", "lookup": node.lookup.name, "key": _expression(node.key), "column": node.column}
     assert isinstance(node, Aggregate), "aliases go when a feature is made"
     aggregate: dict[str, Any] = {
         "op": "aggregate",
         "kind": node.kind,
-        "arguments": [] if node.input is None else [_expression(node.input)],
-        "parameters": [{"int": parameter} for parameter in node.parameters],
+        "arguments": [_expression(argument) for argument in node.arguments],
+        "parameters": [_parameter(parameter) for parameter in node.parameters],
     }
     if node.condition is not None:
         aggregate["where"] = _expression(node.condition)
@@ -127,7 +149,13 @@ def _expression(node: Node) -> dict[str, Any]:
         aggregate["stream"] = node.stream.name
     aggregate["keys"] = [_key(key) for key in node.keys]
     aggregate["window"] = _window(node.window)
-    return aggregate | {name: _AS_IS[name] for name in ("include_current", "ties")}
+    return aggregate | {"include_current": node.include_current, "ties": node.ties}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    if isinstance(parameter, Duration):
+        return {"int": parameter.nanoseconds}
+    return {"float": _double(parameter)} if isinstance(parameter, float) else {"int": parameter}
 
 
 def _key(key: Key) -> dict[str, Any]:
@@ -135,9 +163,21 @@ def _key(key: Key) -> dict[str, Any]:
 
 
 def _window(window: Window) -> dict[str, Any]:
-    if isinstance(window, AllTime):
-        return {"kind": "all"}
-    return {"kind": "rolling", "length_ns": window.length_ns} | {name: _AS_IS[name] for name in ("offset_ns", "closed")}
+    if isinstance(window, Rolling):
+        length, offset = window.length.nanoseconds, window.offset.nanoseconds
+        return {"kind": "rolling", "length_ns": length, "offset_ns": offset, "closed": window.closed}
+    if isinstance(window, Tumbling):
+        zone = {} if window.timezone is None else {"timezone": window.timezone}
+        return {"kind": "tumbling", "length_ns": window.length.nanoseconds} | zone
+    if isinstance(window, Hopping):
+        return {"kind": "hopping", "length_ns": window.length.nanoseconds, "every_ns": window.every.nanoseconds}
+    if isinstance(window, Session):
+        return {"kind": "session", "gap_ns": window.gap.nanoseconds}
+    if isinstance(window, Last):
+        return {"kind": "last", "count": window.count}
+    if isinstance(window, Since):
+        return {"kind": "since", "condition": _expression(window.condition)}
+    return {"kind": "all"}
 
 
 def _double(value: float) -> float | str:
@@ -172,34 +212,75 @@ def _read_literal(data: Any) -> Any:
     return float(value) if kind == "float" else value
 
 
-def _read_expression(data: dict[str, Any], owner: Stream, streams: Mapping[str, Stream]) -> Node:
-    if data["op"] == "column":
-        return Column(data["name"])
-    if data["op"] == "literal":
-        kind: Any = "null" if data["value"] == "null" else next(iter(data["value"]))
-        return Constant(kind, _read_literal(data["value"]))
-    if data["op"] == "call":
-        return Call(data["function"], tuple(_read_expression(each, owner, streams) for each in data["arguments"]))
-    for name, value in (data | data["window"]).items():
-        if name in _AS_IS and value != _AS_IS[name]:
-            _refuse(f"{name} is {shown(value)} and this release knows {shown(_AS_IS[name])}; update fastfeat")
-    source = streams[data.get("stream") or owner.name]
-    other = None if source is owner else source
+def _read_lookup(data: dict[str, Any]) -> Lookup:
+    columns = {each["name"]: COLUMN_TYPES[each["type"]] for each in data["columns"]}
+    return Lookup(data["name"], key=data["key"], columns=columns)
 
-    def read(part: dict[str, Any] | None) -> Node | None:
-        return None if part is None else _bound(_read_expression(part, owner, streams), other)
 
-    keys = [(each["name"], each.get("expression")) for each in data["keys"]]
-    window = data["window"]
-    return Aggregate(
-        kinds=(data["kind"],),
-        input=read(next(iter(data.get("arguments", [])), None)),
-        parameters=tuple(_read_literal(each) for each in data.get("parameters", [])),
-        condition=read(data.get("where")),
-        stream=other,
-        keys=tuple(Key(name, part and _read_expression(part, owner, streams)) for name, part in keys),
-        windows=(AllTime() if window["kind"] == "all" else Rolling(window["length_ns"]),),
-    )
+class _Reader:
+    """From JSON to expressions: names of streams and lookups become the streams and lookups."""
+
+    def __init__(self, owner: Stream, streams: Mapping[str, Stream], lookups: Mapping[str, Lookup]) -> None:
+        self.owner = owner
+        self.streams = streams
+        self.lookups = lookups
+
+    def expression(self, data: dict[str, Any]) -> Node:
+        if data["op"] == "column":
+            return Column(data["name"])
+        if data["op"] == "literal":
+            kind: Any = "null" if data["value"] == "null" else next(iter(data["value"]))
+            return Constant(kind, _read_literal(data["value"]))
+        if data["op"] == "call":
+            return Call(data["function"], tuple(self.expression(each) for each in data["arguments"]))
+        if data["op"] == "lookup":
+            return LookupColumn(self.lookups[data["lookup"]], self.expression(data["key"]), data["column"])
+        return self.aggregate(data)
+
+    def aggregate(self, data: dict[str, Any]) -> Node:
+        source = self.streams[data.get("stream") or self.owner.name]
+        other = None if source is self.owner else source
+
+        def read(part: dict[str, Any]) -> Node:
+            return _bound(self.expression(part), other)
+
+        keys = [(each["name"], each.get("expression")) for each in data["keys"]]
+        return Aggregate(
+            kinds=(data["kind"],),
+            arguments=tuple(read(each) for each in data.get("arguments", [])),
+            parameters=tuple(_read_parameter(data["kind"], each) for each in data.get("parameters", [])),
+            condition=read(data["where"]) if data.get("where") else None,
+            stream=other,
+            keys=tuple(Key(name, part and self.expression(part)) for name, part in keys),
+            windows=(_read_window(data["window"], read),),
+            include_current=data.get("include_current", True),
+            ties=data.get("ties", "include"),
+        )
+
+
+def _read_parameter(kind: str, data: dict[str, Any]) -> Parameter:
+    value: int | float = _read_literal(data)
+    return Duration(value) if kind in _TIMED and isinstance(value, int) else value
+
+
+def _read_window(data: dict[str, Any], read: Callable[[dict[str, Any]], Node]) -> Window:
+    kind = data["kind"]
+    if kind == "rolling":
+        offset = Duration(data.get("offset_ns", 0))
+        return Rolling(Duration(data["length_ns"]), offset, data.get("closed", "right"))
+    if kind == "tumbling":
+        return Tumbling(Duration(data["length_ns"]), data.get("timezone"))
+    if kind == "hopping":
+        return Hopping(Duration(data["length_ns"]), Duration(data["every_ns"]))
+    if kind == "session":
+        return Session(Duration(data["gap_ns"]))
+    if kind == "last":
+        return Last(data["count"])
+    if kind == "since":
+        return Since(read(data["condition"]))
+    if kind == "all":
+        return AllTime()
+    _refuse(f"its window is {shown(kind)}, which this release does not know; update fastfeat")
 
 
 def _bound(node: Node, stream: Stream | None) -> Node:

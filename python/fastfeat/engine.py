@@ -4,30 +4,59 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
 from fastfeat import _core
-from fastfeat._core import Reason, Row, ScoreResult
+from fastfeat._core import LookupTable, Reason, Row, ScoreResult
 from fastfeat.definition import encode
-from fastfeat.errors import DefinitionError, ModelError, shown
+from fastfeat.durations import duration_ns
+from fastfeat.errors import DefinitionError, ModelError, nearest, shown
+from fastfeat.explanation import ExplainedAggregation, ExplainedEvent, Explanation
 from fastfeat.features import FeatureSet
+from fastfeat.lookups import Lookup
+from fastfeat.sizes import size_bytes
 from fastfeat.streams import Stream
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["Engine", "Reason", "Row", "ScoreResult"]
+__all__ = ["Engine", "LateRecord", "Reason", "Row", "ScoreResult"]
 
 MODEL_FILE: Final = "model.txt"
+LATE_EVENTS_MAX: Final = 1_000
+LISTED_MAX: Final = 10_000_000
+_ON_LIMIT: Final = ("error", "evict_idle")
+
+
+class LateRecord(NamedTuple):
+    """An event that came too late."""
+
+    stream: str
+    """Name of its stream."""
+    time: datetime
+    """When it happened."""
+    newest: datetime
+    """The newest time of its stream when it came."""
+    behind_us: int
+    """How much older it was, in microseconds."""
+    emitted: bool
+    """Whether it got a row of what was still known; otherwise it was refused."""
 
 
 class Engine(_core.Engine):
     """Features over streams, in memory: events in, rows, scores and tables out.
 
-    `streams` names streams beside those that the features use, so that their events are accepted too. `model` is a
+    `streams` names streams beside those that the features use, so that their events are accepted too. `lookups` gives
+    lookups their rows, in place of the table that they were made with.
+
+    The state may hold `memory_limit` (bytes, or a text such as `"2GiB"`); at that limit an event of a new key is
+    refused with `MemoryLimit`, or takes the place of the key that has been idle for longest (`on_limit="evict_idle"`).
+    All-time features hold a key for ever, unless `idle_after` lets one go that has had no event for so long. Of the
+    events that came too late, `late_events_max` are listed. `model` is a
     LightGBM Booster, the path of a model in text, or a folder with a `model.txt`; `raw_score=True` leaves its
     objective's transformation out. An engine takes one event at a time; several threads need a lock around it, or an
     engine each.
@@ -52,8 +81,13 @@ class Engine(_core.Engine):
         features: FeatureSet,
         *,
         streams: Iterable[Stream] = (),
+        lookups: Iterable[Lookup] = (),
         model: Booster | str | os.PathLike[str] | None = None,
         raw_score: bool = False,
+        memory_limit: int | str | None = None,
+        on_limit: Literal["error", "evict_idle"] = "error",
+        idle_after: str | timedelta | None = None,
+        late_events_max: int = LATE_EVENTS_MAX,
     ) -> Engine:
         """Compiles the features and reads the model."""
         if not isinstance(features, FeatureSet):
@@ -66,10 +100,42 @@ class Engine(_core.Engine):
             model=text,
             library=None if text is None else _lightgbm_library(),
             raw_score=raw_score,
+            memory_limit=None if memory_limit is None else size_bytes("engine", "memory_limit", memory_limit),
+            evict_idle=_evicts(on_limit),
+            idle_after_ns=None if idle_after is None else duration_ns("engine", "idle_after", idle_after),
+            late_events_max=_late_events_max(late_events_max),
         )
         engine._features = features
         engine._model = model
+        for lookup in _with_rows(features, lookups):
+            engine._set_lookup(lookup.name, _rows(lookup))
         return engine
+
+    def set_lookup(self, lookup: Lookup) -> None:
+        """Gives a lookup new rows: from the next event on all of them at once. It has the columns of the old one."""
+        _check_known(self._features, lookup)
+        self._set_lookup(lookup.name, _rows(lookup))
+
+    def late_events(self) -> list[LateRecord]:
+        """The newest events that came too late, oldest first: at most `late_events_max` of them."""
+        return [LateRecord(*late) for late in self._late_events()]
+
+    def explain(self, feature: str, keys: Mapping[str, Any], *, at: int | str | datetime | None = None) -> Explanation:
+        """Why a feature has its value for some keys, by default at the newest event: its windows and their events.
+
+        Nothing changes. It looks at every event of the windows, so it is for people, not for every event.
+        """
+        names = self._features.names
+        if feature not in names:
+            hint = nearest(str(feature), names) or f" the {len(names)} names are in `features.names`"
+            raise KeyError(f"no feature is called `{feature}`;{hint}")
+        position = names.index(feature)
+        time, value, found = self._explain(position, keys, at=at)
+        definition, parts = self._features.written(feature)
+        # What the engine finds to be the same is told once, and then under the name of the whole.
+        texts = parts if len(parts) == len(found) else (definition,) * len(found)
+        aggregations = tuple(_explained(text, *each) for text, each in zip(texts, found, strict=True))
+        return Explanation(feature, definition, dict(keys), time, value, aggregations)
 
     @property
     def features(self) -> FeatureSet:
@@ -102,8 +168,64 @@ def _definition(features: FeatureSet, streams: Iterable[Stream]) -> str:
                 "the features use a stream of this name with other columns, time or lateness; give the engine the same",
             )
         if all(stream.name != other["name"] for other in definition["streams"]):
-            definition["streams"] += json.loads(encode(stream, (stream,), ()))["streams"]
+            definition["streams"] += json.loads(encode(stream, (stream,), (), ()))["streams"]
     return json.dumps(definition, ensure_ascii=False, allow_nan=False)
+
+
+def _with_rows(features: FeatureSet, lookups: Iterable[Lookup]) -> Iterable[Lookup]:
+    """Every lookup of the features, with the rows that the engine was given."""
+    found = {lookup.name: lookup for lookup in features.lookups}
+    for lookup in lookups:
+        _check_known(features, lookup)
+        found[lookup.name] = lookup
+    return found.values()
+
+
+def _check_known(features: FeatureSet, lookup: object) -> None:
+    """Only rows are given: name, key and columns are those of the definition."""
+    if not isinstance(lookup, Lookup):
+        raise DefinitionError("engine", f"{shown(lookup)} is no Lookup; write lookups=[merchants, shops]")
+    known = {each.name: each for each in features.lookups}
+    if lookup.name not in known:
+        hint = nearest(lookup.name, known) or f" they read {', '.join(known) or 'none'}"
+        raise DefinitionError(f"lookup `{lookup.name}`", f"the features read no lookup of this name;{hint}")
+    if known[lookup.name] != lookup:
+        raise DefinitionError(
+            f"lookup `{lookup.name}`",
+            f"its key or columns are others than the features read; make it with key={known[lookup.name].key!r}, "
+            f"columns={dict(known[lookup.name].columns)!r}",
+        )
+
+
+def _rows(lookup: Lookup) -> LookupTable:
+    if lookup.rows is None:
+        raise DefinitionError(
+            f"lookup `{lookup.name}`",
+            "it has no rows; give its table with Engine(features, lookups=[...])",
+        )
+    return lookup.rows
+
+
+def _explained(
+    definition: str, value: Any, since: datetime | None, until: datetime, inside: Any, left: Any, kept: bool
+) -> ExplainedAggregation:
+    events, gone = (tuple(ExplainedEvent(*event) for event in some) for some in (inside, left))
+    return ExplainedAggregation(definition, value, since, until, events, gone, kept)
+
+
+def _evicts(on_limit: object) -> bool:
+    if on_limit in _ON_LIMIT:
+        return on_limit == "evict_idle"
+    hint = nearest(on_limit, _ON_LIMIT) if isinstance(on_limit, str) else ""
+    raise DefinitionError("engine", f"on_limit is {shown(on_limit)};{hint} write `error` or `evict_idle`")
+
+
+def _late_events_max(number: object) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= LISTED_MAX:
+        raise DefinitionError(
+            "engine", f"late_events_max is {shown(number)}; write a whole number from 0 to {LISTED_MAX}"
+        )
+    return number
 
 
 def _model_text(model: Any) -> str:

@@ -4,6 +4,8 @@
     ├── DefinitionError (ValueError)   a stream or a feature cannot be what its definition says
     ├── InvalidEvent    (ValueError)   an event breaks rules of its stream
     ├── LateEvent       (ValueError)   an event is older than the lateness of its stream allows
+    ├── TooOld          (ValueError)   a lookup asks for a time before which the state may have changed
+    ├── MemoryLimit     (MemoryError)  an event's key is new, and the state is at the limit it was given
     └── ModelError      (ValueError)   a model cannot be read, or does not fit the features
 
 A refused event has changed nothing. Each class has a stable `code` for logs, metrics and dead letters.
@@ -15,7 +17,16 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar, NamedTuple
 
-__all__ = ["DefinitionError", "FastfeatError", "InvalidEvent", "LateEvent", "ModelError", "Problem"]
+__all__ = [
+    "DefinitionError",
+    "FastfeatError",
+    "InvalidEvent",
+    "LateEvent",
+    "MemoryLimit",
+    "ModelError",
+    "Problem",
+    "TooOld",
+]
 
 SHOWN_CHARS_MAX = 80
 
@@ -116,6 +127,56 @@ class LateEvent(FastfeatError, ValueError):  # noqa: N818 - the same
         """How much older it is, in microseconds."""
         self.lateness_us = lateness_us
         """How much is allowed, in microseconds."""
+        self.message = message
+        """All of this in a sentence, with the way out."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class TooOld(FastfeatError, ValueError):  # noqa: N818 - the question is refused, nothing has failed
+    """A lookup at a time before the watermark: what was known then may be gone already.
+
+    >>> error = TooOld("payments", "2026-01-01T00:00:00Z", "2026-01-01T00:00:07Z", "7 s before the watermark")
+    >>> error.watermark
+    '2026-01-01T00:00:07Z'
+    """
+
+    code: ClassVar[str] = "too_old"
+
+    def __init__(self, stream: str, time: str, watermark: str, message: str) -> None:
+        super().__init__(stream, time, watermark, message)
+        self.stream = stream
+        """Name of the stream."""
+        self.time = time
+        """ISO 8601 time that was asked for."""
+        self.watermark = watermark
+        """ISO 8601 time from which on the engine can answer: the newest event minus the lateness."""
+        self.message = message
+        """All of this in a sentence, with the way out."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class MemoryLimit(FastfeatError, MemoryError):  # noqa: N818 - the event is refused, nothing has failed
+    """An event of a key that is not there yet, while the state is at its limit; it has changed nothing but a counter.
+
+    >>> error = MemoryLimit("payments", 1_000, 1_000, "the state is at its limit of 1000 bytes")
+    >>> isinstance(error, MemoryError), error.limit_bytes
+    (True, 1000)
+    """
+
+    code: ClassVar[str] = "memory_limit"
+
+    def __init__(self, stream: str, state_bytes: int, limit_bytes: int, message: str) -> None:
+        super().__init__(stream, state_bytes, limit_bytes, message)
+        self.stream = stream
+        """Name of the stream."""
+        self.state_bytes = state_bytes
+        """What the state holds."""
+        self.limit_bytes = limit_bytes
+        """What it may hold."""
         self.message = message
         """All of this in a sentence, with the way out."""
 

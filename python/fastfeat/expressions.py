@@ -5,19 +5,21 @@ Nothing is computed here. `Expr` builds the tree that the engine compiles; `docs
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, TypeAlias
 
+from fastfeat.aggregating import Aggregating
 from fastfeat.errors import DefinitionError, check_text, shown
-from fastfeat.nodes import Alias, Call, Column, Node, constant
+from fastfeat.namespaces import Namespaces
+from fastfeat.nodes import Aggregate, Alias, Call, Column, Node, constant, walk
 from fastfeat.printing import show
 from fastfeat.schema import Float64, Int64
 
-if TYPE_CHECKING:
-    from fastfeat.aggregations import Aggregation
+__all__ = ["Expr", "Operand", "coalesce", "col", "haversine", "lit", "when"]
 
-__all__ = ["Expr", "Operand", "coalesce", "col", "lit", "when"]
+MEMBERS_MAX: Final = 1_000
 
 _HINTS = {
     "where": "write it before .over(...), on the aggregation",
@@ -26,7 +28,7 @@ _HINTS = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Expr:
+class Expr(Aggregating, Namespaces):
     """A value computed from an event, or from aggregations over the events before it.
 
     Operators and methods make new expressions; `.equals` compares two of them.
@@ -182,6 +184,37 @@ class Expr:
         """
         return _call("fill_null", self, value)
 
+    def clip(self, lower: Operand = None, upper: Operand = None) -> Expr:
+        """The value, but not below `lower` nor above `upper`; a bound that is null, or not given, bounds nothing.
+
+        Where the lower bound is above the upper one, the upper one counts.
+
+        >>> col("amount").clip(0, 1_000)
+        col('amount').clip(0, 1000)
+        >>> col("amount").clip(upper=col("limit"))
+        col('amount').clip(None, col('limit'))
+        """
+        return _call("clip", self, lower, upper)
+
+    def is_in(self, values: Iterable[bool | int | float | str | datetime | None]) -> Expr:
+        """Whether the value equals one of these constants, at most 1,000; null in the list matches nothing.
+
+        >>> col("country").is_in(["NL", "BE"])
+        col('country').is_in(['NL', 'BE'])
+        """
+        # The order of a set changes from process to process, and the definition with it.
+        if isinstance(values, (str, bytes, Set, Mapping, Expr)) or not isinstance(values, Iterable):
+            raise DefinitionError("is_in", f"{shown(values)} is no list of constants; write one, as in ['NL', 'BE']")
+        listed = tuple(values)
+        if len(listed) > MEMBERS_MAX:
+            raise DefinitionError(
+                "is_in", f"the list has {len(listed)} values and the limit is {MEMBERS_MAX}; use a Lookup"
+            )
+        for value in listed:
+            if isinstance(value, Expr):
+                raise DefinitionError("is_in", f"{value!r} is no constant; write (x == {value!r}) | (x == ...)")
+        return _call("is_in", self, *listed)
+
     def cast(self, to: Float64 | Int64 | type[Float64] | type[Int64]) -> Expr:
         """The value as another type: Float64 cut off to Int64 (null when it does not fit), Boolean as 0 and 1.
 
@@ -200,70 +233,6 @@ class Expr:
         (col('amount') * col('rate')).alias('euros').sum().over('card', '1h')
         """
         return Expr(Alias(self._node, check_text("alias", "the name", name)))
-
-    def count(self) -> Aggregation:
-        """How many events have a value here (`ff.count()` counts all events)."""
-        return self.agg("count")
-
-    def sum(self) -> Aggregation:
-        """The correctly rounded sum; 0 of nothing. Float64."""
-        return self.agg("sum")
-
-    def mean(self) -> Aggregation:
-        """The mean; null of nothing."""
-        return self.agg("mean")
-
-    def var(self) -> Aggregation:
-        """The variance of a sample (ddof=1); null below two values."""
-        return self.agg("var")
-
-    def std(self) -> Aggregation:
-        """The standard deviation of a sample (ddof=1); null below two values."""
-        return self.agg("std")
-
-    def min(self) -> Aggregation:
-        """The smallest value; null of nothing."""
-        return self.agg("min")
-
-    def max(self) -> Aggregation:
-        """The largest value; null of nothing."""
-        return self.agg("max")
-
-    def first(self) -> Aggregation:
-        """The oldest value in the window."""
-        return self.agg("first")
-
-    def last(self) -> Aggregation:
-        """The newest value in the window, that of the event itself included."""
-        return self.agg("last")
-
-    def n_unique(self) -> Aggregation:
-        """How many different values; 0 of nothing."""
-        return self.agg("n_unique")
-
-    def time_since_last(self) -> Aggregation:
-        """Seconds since the last event before this one that has a value here."""
-        return self.agg("time_since_last")
-
-    def lag(self, n: int = 1) -> Aggregation:
-        """The value of the n-th event before this one that has a value here; n is 1 to 1,000.
-
-        >>> col("amount").lag().over("card")
-        col('amount').lag(1).over('card')
-        """
-        from fastfeat.aggregations import lag  # aggregations are made of expressions
-
-        return lag(self, n)
-
-    def agg(self, *names: str) -> Aggregation:
-        """Several aggregations of this expression, by name. Their features come one aggregation after the other.
-
-        >>> col("amount").agg("count", "sum").over("card", "1h", "24h")
-        col('amount').agg('count', 'sum').over('card', '1h', '24h')
-        """
-        from fastfeat.aggregations import agg
-
-        return agg(self, names)
 
 
 Operand: TypeAlias = Expr | bool | int | float | str | datetime | None
@@ -296,6 +265,15 @@ def coalesce(*values: Operand) -> Expr:
     if len(values) < 2:
         raise DefinitionError("coalesce", f"it has {len(values)} values; write two or more")
     return _call("coalesce", *values)
+
+
+def haversine(lat1: Operand, lon1: Operand, lat2: Operand, lon2: Operand) -> Expr:
+    """The great-circle distance between two places in km; latitudes and longitudes are in degrees.
+
+    >>> haversine(col("lat"), col("lon"), 52.37, 4.9)
+    haversine(col('lat'), col('lon'), 52.37, 4.9)
+    """
+    return _call("haversine", lat1, lon1, lat2, lon2)
 
 
 def when(condition: Expr) -> When:
@@ -348,6 +326,26 @@ def refuse_unfinished(place: str, value: object) -> None:
         raise DefinitionError(place, "a choice is not finished; write when(c).then(a).otherwise(b)")
     if isinstance(value, Aggregation):
         raise DefinitionError(place, f"{value!r} says not over which events; write {value!r}.over(...)")
+
+
+def row_node(place: str, node: Node) -> Node:
+    """Refuses aggregations in what is computed from one event alone."""
+    inner = next((each for each in walk(node) if isinstance(each, Aggregate)), None)
+    if inner is not None:
+        raise DefinitionError(
+            place,
+            f"it reads {Expr(inner)!r}, but an aggregation, its filter and its keys read the fields of one event; "
+            "compose the finished aggregations instead, as in a.mean().over(...) / b.mean().over(...)",
+        )
+    return node
+
+
+def condition_node(place: str, condition: object) -> Node:
+    """A condition on one event."""
+    if not isinstance(condition, Expr):
+        hint = f"write col({condition!r})" if isinstance(condition, str) else "write one, as in col('x') > 1"
+        raise DefinitionError(place, f"{shown(condition)} is not an expression; {hint}")
+    return row_node(place, condition._node)
 
 
 def _call(function: str, *arguments: Operand) -> Expr:

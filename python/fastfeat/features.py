@@ -8,13 +8,15 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfeat.compiler import Compiled, compile_definition
-from fastfeat.definition import Feature, decode, encode
+from fastfeat.definition import Definition, Feature, decode, encode
 from fastfeat.errors import DefinitionError, check_text, shown
 from fastfeat.expressions import Expr, refuse_unfinished
+from fastfeat.lookups import Lookup
 from fastfeat.naming import named
+from fastfeat.nodes import Aggregate, walk
 from fastfeat.printing import keywords, show
 from fastfeat.schema import Timestamp
-from fastfeat.scoping import foreign_streams, resolve
+from fastfeat.scoping import foreign_streams, lookups, resolve
 from fastfeat.streams import Stream
 
 if TYPE_CHECKING:
@@ -44,12 +46,17 @@ class FeatureSet:
     """The stream whose events make the rows."""
     streams: tuple[Stream, ...]
     """That stream first, then the others that the features read."""
+    lookups: tuple[Lookup, ...]
+    """The reference data that the features read."""
     _features: tuple[Feature, ...]
     _compiled: Compiled = field(compare=False)
 
     @classmethod
     def from_json(cls, text: str) -> FeatureSet:
-        """The features that `to_json` wrote; what cannot be compiled is refused with `DefinitionError`."""
+        """The features that `to_json` wrote; what cannot be compiled is refused with `DefinitionError`.
+
+        JSON has no rows of lookups: give them with `Engine(features, lookups=[...])`.
+        """
         if not isinstance(text, str):
             raise DefinitionError("definition", f"{shown(text)} is not a text; write what to_json returned")
         compiled = compile_definition(text)
@@ -57,7 +64,7 @@ class FeatureSet:
 
     def to_json(self) -> str:
         """The definition as JSON: equal features are equal texts."""
-        return encode(self.stream, self.streams, self._features)
+        return encode(self.stream, self.streams, self.lookups, self._features)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,9 +93,21 @@ class FeatureSet:
             "categorical": pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
             "timestamp": pyarrow.timestamp(tick, tz="UTC"),
         }
+        types |= {f"list({kind})": pyarrow.list_(of) for kind, of in types.items()}
         return pyarrow.schema(
             [(each, types[kind]) for each, kind in zip(self.names, self._compiled.types, strict=True)]
         )
+
+    def written(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """A feature as it is written, and its aggregations, each once.
+
+        >>> payments = ff.Stream("payments", {"ts": ff.Timestamp("us"), "amount": ff.Float64()}, time="ts")
+        >>> payments.features(x=ff.col("amount") / ff.col("amount").mean().over("1h")).written("x")
+        ("col('amount') / col('amount').mean().over('1h')", ("col('amount').mean().over('1h')",))
+        """
+        node = next(each.node for each in self._features if each.name == name)
+        aggregates = dict.fromkeys(each for each in walk(node) if isinstance(each, Aggregate))
+        return show(node), tuple(map(show, aggregates))
 
     def describe(self) -> str:
         """The plan as a text for people: which state is kept, and for which feature."""
@@ -118,7 +137,13 @@ class FeatureSet:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (FeatureSet.from_json, (self.to_json(),))
+        return (_restore, (self.to_json(), self.lookups))
+
+
+def _restore(text: str, lookups: tuple[Lookup, ...]) -> FeatureSet:
+    """As `from_json`, with the rows of the lookups."""
+    definition = decode(text)._replace(lookups=lookups)
+    return FeatureSet(*definition, compile_definition(text))
 
 
 def build(stream: Stream, unnamed: tuple[object, ...], keyworded: Mapping[str, object]) -> FeatureSet:
@@ -147,8 +172,8 @@ def build(stream: Stream, unnamed: tuple[object, ...], keyworded: Mapping[str, o
     if not found:
         raise DefinitionError("features", "there are none; write one, such as ff.count().over('card', '1h')")
     features = tuple(found.values())
-    streams = _streams(stream, features)
-    return FeatureSet(stream, streams, features, compile_definition(encode(stream, streams, features)))
+    definition = Definition(stream, _streams(stream, features), _lookups(features), features)
+    return FeatureSet(*definition, compile_definition(encode(*definition)))
 
 
 def _expression(place: str, value: object) -> Expr:
@@ -170,5 +195,18 @@ def _streams(stream: Stream, features: tuple[Feature, ...]) -> tuple[Stream, ...
                 raise DefinitionError(
                     f"feature `{feature.name}`",
                     f"there are two different streams called `{other.name}`; rename one, or use one of them",
+                )
+    return tuple(found.values())
+
+
+def _lookups(features: tuple[Feature, ...]) -> tuple[Lookup, ...]:
+    """All reference data that is read, in the order in which it is met."""
+    found: dict[str, Lookup] = {}
+    for feature in features:
+        for lookup in lookups(feature.node):
+            if found.setdefault(lookup.name, lookup) != lookup:
+                raise DefinitionError(
+                    f"feature `{feature.name}`",
+                    f"there are two different lookups called `{lookup.name}`; rename one, or use one of them",
                 )
     return tuple(found.values())

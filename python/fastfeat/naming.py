@@ -9,13 +9,14 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from fastfeat.durations import Duration
 from fastfeat.errors import DefinitionError
-from fastfeat.nodes import Aggregate, Alias, Column, Node, rebuild, walk
-from fastfeat.printing import show
+from fastfeat.nodes import Aggregate, Alias, Column, LookupColumn, Node, rebuild, walk
+from fastfeat.printing import show, window_text
 from fastfeat.streams import Stream
-from fastfeat.windows import Rolling, Window
+from fastfeat.windows import AllTime, Since, Window
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=str | Window)
 
 
 def named(place: str, name: str | None, node: Node, stream: Stream) -> Iterator[tuple[str, Node]]:
@@ -31,7 +32,7 @@ def named(place: str, name: str | None, node: Node, stream: Stream) -> Iterator[
             if name is None:
                 parts = _automatic(place, node, stream, kind, window)
             else:
-                parts = [name, *([kind] if kind else []), *_suffix(window)]
+                parts = [name, *([kind] if kind else []), *_suffix(place, window)]
             yield "_".join(parts), _single(node, kind, window)
 
 
@@ -48,12 +49,17 @@ def _axis(place: str, what: str, found: list[tuple[_T, ...]]) -> Sequence[_T]:
     return several[0] if several else ()
 
 
-def _listed(items: tuple[object, ...]) -> str:
-    return ", ".join(f"`{item.text if isinstance(item, Rolling) else item}`" for item in items)
+def _listed(items: Sequence[str | Window]) -> str:
+    return ", ".join(f"`{item}`" if isinstance(item, str) else window_text(item) for item in items)
 
 
-def _suffix(window: Window | None) -> list[str]:
-    return [window.text] if isinstance(window, Rolling) else []
+def _suffix(place: str, window: Window | None) -> list[str]:
+    """What the window adds to a name. That of `since` is known before aliases go."""
+    if window is None or isinstance(window, AllTime):
+        return []
+    if isinstance(window, Since):
+        return [f"since_{_short(place, 'condition', window.condition)}"]
+    return [window.name]
 
 
 def _single(node: Node, kind: str | None, window: Window | None) -> Node:
@@ -67,22 +73,25 @@ def _single(node: Node, kind: str | None, window: Window | None) -> Node:
 
 def _automatic(place: str, node: Node, stream: Stream, kind: str | None, window: Window | None) -> list[str]:
     """The parts of a name that the expression gives itself."""
-    if isinstance(node, Column):
+    if isinstance(node, (Column, LookupColumn)):
         return [node.name]
     if not isinstance(node, Aggregate):
         raise DefinitionError(
             place, "a composed feature needs a name; write features(name=...), or .alias(name) at its end"
         )
     foreign = [node.stream.name] if node.stream is not None and node.stream != stream else []
-    of = [] if node.input is None else [_short(place, "input", node.input)]
+    of = [_short(place, "input", each) for each in node.arguments[:1]]
+    compared = [_short(place, "second input", each) for each in node.arguments[1:]]
+    parameters = [each.text if isinstance(each, Duration) else str(each) for each in node.parameters]
     where = [] if node.condition is None else ["where", _short(place, "filter", node.condition)]
     keys = [key.name for key in node.keys]
-    windows = _suffix(window) or _suffix(node.windows[0])
-    return [*foreign, *of, kind or node.kinds[0], *map(str, node.parameters), *where, *keys, *windows]
+    windows = _suffix(place, window or node.windows[0])
+    before = ["strictly_before"] if node.ties == "exclude" else [] if node.include_current else ["before"]
+    return [*foreign, *of, kind or node.kinds[0], *compared, *parameters, *where, *keys, *windows, *before]
 
 
 def _short(place: str, what: str, node: Node) -> str:
-    if isinstance(node, (Column, Alias)):
+    if isinstance(node, (Column, Alias, LookupColumn)):
         return node.name
     raise DefinitionError(
         place,

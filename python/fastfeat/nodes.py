@@ -11,13 +11,15 @@ import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias
 
+from fastfeat.durations import Duration
 from fastfeat.errors import DefinitionError, shown
 from fastfeat.schema import instant_ns
-from fastfeat.windows import Window
+from fastfeat.windows import Since, Window
 
 if TYPE_CHECKING:
+    from fastfeat.lookups import Lookup
     from fastfeat.streams import Stream
 
 # JSON parsers stop at 128 levels, and an expression has two for each of its own.
@@ -25,6 +27,8 @@ EXPRESSION_DEPTH_MAX: Final = 50
 EXPRESSION_NODES_MAX: Final = 1_000
 
 ConstantKind = Literal["null", "bool", "int", "float", "text", "time"]
+Ties: TypeAlias = Literal["include", "exclude"]
+Parameter: TypeAlias = int | float | Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class Call:
     size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _measure(self, self.arguments)
+        # A list of constants is one thing to compute, however long.
+        _measure(self, self.arguments[:1] if self.function == "is_in" else self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,25 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class LookupColumn:
+    """A column of the row of reference data that the key finds."""
+
+    lookup: Lookup
+    key: Node
+    column: str
+    depth: int = field(init=False, compare=False, repr=False)
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _measure(self, (self.key,))
+
+    @property
+    def name(self) -> str:
+        """What stands for it in the name of a feature."""
+        return f"{self.lookup.name}_{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """A key column, or what takes its place in an event of the reading stream."""
 
@@ -89,19 +113,24 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Aggregations of one input over windows of the events that share a key."""
+    """Aggregations of one value over windows of the events that share a key."""
 
     kinds: tuple[str, ...]
-    input: Node | None
-    parameters: tuple[int, ...]
+    arguments: tuple[Node, ...]
+    """What is aggregated, and what it is compared with; nothing for the events themselves."""
+    parameters: tuple[Parameter, ...]
     condition: Node | None
     stream: Stream | None
     keys: tuple[Key, ...]
     windows: tuple[Window, ...]
+    include_current: bool = True
+    ties: Ties = "include"
     depth: int = field(init=False, compare=False, repr=False)
     size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.ties == "exclude":  # the event itself is of its own instant: both ways to write it are the same
+            object.__setattr__(self, "include_current", False)
         _measure(self, tuple(children(self)))
 
     @property
@@ -117,7 +146,7 @@ class Aggregate:
         return window
 
 
-Node = Column | Constant | Call | Alias | Aggregate
+Node = Column | Constant | Call | Alias | LookupColumn | Aggregate
 
 
 def children(node: Node) -> Iterator[Node]:
@@ -126,9 +155,13 @@ def children(node: Node) -> Iterator[Node]:
         yield from node.arguments
     elif isinstance(node, Alias):
         yield node.inner
+    elif isinstance(node, LookupColumn):
+        yield node.key
     elif isinstance(node, Aggregate):
-        parts = (node.input, node.condition, *(key.expression for key in node.keys))
+        yield from node.arguments
+        parts = (node.condition, *(key.expression for key in node.keys))
         yield from (part for part in parts if part is not None)
+        yield from (window.condition for window in node.windows if isinstance(window, Since))
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -144,12 +177,17 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
         return rebuild(node.inner, change)
     if isinstance(node, Call):
         return Call(node.function, tuple(change(argument) for argument in node.arguments))
+    if isinstance(node, LookupColumn):
+        return LookupColumn(node.lookup, change(node.key), node.column)
     if isinstance(node, Aggregate):
         return dataclasses.replace(
             node,
-            input=None if node.input is None else change(node.input),
+            arguments=tuple(change(argument) for argument in node.arguments),
             condition=None if node.condition is None else change(node.condition),
             keys=tuple(Key(key.name, None if key.expression is None else change(key.expression)) for key in node.keys),
+            windows=tuple(
+                Since(change(window.condition)) if isinstance(window, Since) else window for window in node.windows
+            ),
         )
     return node
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from fastfeat.nodes import Aggregate, Alias, Call, Column, Constant, Node
+from fastfeat.durations import reads_as_duration
+from fastfeat.nodes import Aggregate, Alias, Call, Column, Constant, LookupColumn, Node
 from fastfeat.schema import instant
-from fastfeat.windows import Rolling, reads_as_duration
+from fastfeat.windows import AllTime, Rolling, Window
 
 BINARY: Final = {
     "add": "+",
@@ -28,6 +29,13 @@ BINARY: Final = {
     "xor": "^",
 }
 UNARY: Final = {"neg": "-", "not": "~"}
+METHODS: Final = {
+    "dt_hour": "dt.hour",
+    "dt_weekday": "dt.weekday",
+    "str_lower": "str.lower",
+    "str_len": "str.len",
+}
+FREE: Final = ("coalesce", "haversine")
 CASTS: Final = {"cast_float64": "Float64()", "cast_int64": "Int64()"}
 # With these a number on the left comes back as the left argument; `1 < x` would come back as `x > 1`.
 _ORDERED: Final = frozenset(["add", "sub", "mul", "div", "floordiv", "mod", "pow"])
@@ -41,6 +49,9 @@ def show(node: Node) -> str:
         return f"lit({_constant(node)})"
     if isinstance(node, Alias):
         return f"{_receiver(node.inner)}.alias({node.name!r})"
+    if isinstance(node, LookupColumn):
+        found = "" if node.key == Column(node.lookup.key) else f".on({show(node.key)})"
+        return f"{node.lookup.name}{found}[{node.column!r}]"
     if isinstance(node, Aggregate):
         return show_aggregation(node) + _over(node)
     return _call(node)
@@ -48,12 +59,23 @@ def show(node: Node) -> str:
 
 def show_aggregation(node: Aggregate) -> str:
     """The part before `.over(...)`."""
-    parameters = ", ".join(map(repr, node.parameters))
-    kinds = f"{node.kinds[0]}({parameters})" if len(node.kinds) == 1 else f"agg({', '.join(map(repr, node.kinds))})"
+    inside = ", ".join([*map(show, node.arguments[1:]), *map(repr, node.parameters)])
+    kinds = f"{node.kinds[0]}({inside})" if len(node.kinds) == 1 else f"agg({', '.join(map(repr, node.kinds))})"
     where = "" if node.condition is None else f".where({show(node.condition)})"
-    if node.input is not None:
-        return f"{_receiver(node.input)}.{kinds}{where}"
+    if node.arguments:
+        return f"{_receiver(node.arguments[0])}.{kinds}{where}"
     return f"{node.stream.name}.{kinds}{where}" if node.stream else f"{kinds}{where}"
+
+
+def show_window(window: Window) -> str:
+    """The window as it stands in `over`: a plain length as its text."""
+    plain = isinstance(window, Rolling) and window == Rolling(window.length)
+    return repr(window.length) if plain and isinstance(window, Rolling) else repr(window)
+
+
+def window_text(window: Window) -> str:
+    """The window as a message repeats it, in backticks."""
+    return f"`{show_window(window)}`".replace("`'", "`").replace("'`", "`")
 
 
 def _over(node: Aggregate) -> str:
@@ -62,9 +84,11 @@ def _over(node: Aggregate) -> str:
         for key in node.keys
         if key.expression is None
     ]
-    windows = [repr(window.text) for window in node.windows if isinstance(window, Rolling)]
+    windows = [show_window(window) for window in node.windows if not isinstance(window, AllTime)]
+    choices = ["ties='exclude'"] if node.ties == "exclude" else []
+    choices += ["include_current=False"] if not node.include_current and not choices else []
     named = [(key.name, show(key.expression)) for key in node.keys if key.expression is not None]
-    return f".over({', '.join([*keys, *windows, *keywords(named)])})"
+    return f".over({', '.join([*keys, *windows, *choices, *keywords(named)])})"
 
 
 def keywords(items: list[tuple[str, str]]) -> list[str]:
@@ -91,8 +115,11 @@ def _call(node: Call) -> str:
     if name == "when":
         condition, then, otherwise = arguments
         return f"when({show(condition)}).then({_argument(then)}).otherwise({_argument(otherwise)})"
-    rest = ", ".join(map(_argument, arguments if name == "coalesce" else arguments[1:]))
-    return f"coalesce({rest})" if name == "coalesce" else f"{_receiver(arguments[0])}.{name}({rest})"
+    rest = ", ".join(map(_argument, arguments if name in FREE else arguments[1:]))
+    if name in FREE:
+        return f"{name}({rest})"
+    rest = f"[{rest}]" if name == "is_in" else rest
+    return f"{_receiver(arguments[0])}.{METHODS.get(name, name)}({rest})"
 
 
 def _receiver(node: Node) -> str:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fastfeat.errors import DefinitionError
-from fastfeat.nodes import Aggregate, Column, Constant, Key, Node, rebuild, walk
+from fastfeat.nodes import Aggregate, Column, Constant, Key, LookupColumn, Node, rebuild, walk
 from fastfeat.printing import show
 from fastfeat.streams import Stream, check_column
+from fastfeat.windows import Since
+
+if TYPE_CHECKING:
+    from fastfeat.lookups import Lookup
 
 
 def resolve(place: str, node: Node, stream: Stream) -> Node:
@@ -23,6 +28,8 @@ def resolve(place: str, node: Node, stream: Stream) -> Node:
         return _aggregate(place, node, stream)
     if isinstance(node, Column):
         return Column(_own(place, node, stream))
+    if isinstance(node, LookupColumn):
+        _check_joined(place, node, stream)
     return rebuild(node, lambda part: resolve(place, part, stream))
 
 
@@ -31,6 +38,13 @@ def foreign_streams(node: Node) -> Iterator[Stream]:
     for each in walk(node):
         if isinstance(each, Aggregate) and each.stream is not None:
             yield each.stream
+
+
+def lookups(node: Node) -> Iterator[Lookup]:
+    """The reference data that an expression reads."""
+    for each in walk(node):
+        if isinstance(each, LookupColumn):
+            yield each.lookup
 
 
 def _own(place: str, node: Column, stream: Stream) -> str:
@@ -56,15 +70,25 @@ def _aggregate(place: str, node: Aggregate, stream: Stream) -> Aggregate:
         if isinstance(part, Column):
             check_column(place, source, part.name)
             return Column(part.name, other)
+        if isinstance(part, LookupColumn):
+            _check_joined(place, part, source)
         return rebuild(part, read)
 
     return dataclasses.replace(
         node,
-        input=None if node.input is None else read(node.input),
+        arguments=tuple(read(argument) for argument in node.arguments),
         condition=None if node.condition is None else read(node.condition),
         stream=other,
         keys=tuple(_key(place, key, stream, other) for key in node.keys),
+        windows=tuple(Since(read(each.condition)) if isinstance(each, Since) else each for each in node.windows),
     )
+
+
+def _check_joined(place: str, node: LookupColumn, stream: Stream) -> None:
+    """A lookup by the column of its key's name: when there is none, something else may stand for it."""
+    if node.key == Column(node.lookup.key):
+        name = node.lookup.name
+        check_column(place, stream, node.lookup.key, f"; say what finds the row: {name}.on(col(...))")
 
 
 def _key(place: str, key: Key, stream: Stream, other: Stream | None) -> Key:

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from fastfeat.aggregations import Aggregation, aggregation
+from fastfeat.durations import duration_ns, format_duration, suggestion
 from fastfeat.errors import DefinitionError, check_text, nearest, shown
 from fastfeat.expressions import Expr
 from fastfeat.nodes import Column
 from fastfeat.schema import NO_DEFAULT, FieldType, Timestamp
-from fastfeat.windows import duration_ns, format_duration, suggestion
 
 if TYPE_CHECKING:
     from fastfeat.features import FeatureSet
@@ -120,6 +120,14 @@ class Stream:
     def time_since_last(self) -> Aggregation:
         """Seconds since the last event of this stream."""
         return aggregation(("time_since_last",), stream=self)
+
+    def time_since_first(self) -> Aggregation:
+        """Seconds since the first event of this stream in the window."""
+        return aggregation(("time_since_first",), stream=self)
+
+    def rate(self) -> Aggregation:
+        """How many events a second there are of this stream."""
+        return aggregation(("rate",), stream=self)
 
     def features(self, /, *unnamed: Expr, **named: Expr) -> FeatureSet:
         """What every event of this stream makes a row of: unnamed features as written, then named ones.

@@ -1,63 +1,140 @@
-"""Windows: which events of a key an aggregation sees. Durations as people write them, in whole nanoseconds inside.
+"""Windows: which events of a key an aggregation sees. `docs/semantics.md` section 2 has the rules.
 
-There is no month and no year: they have no fixed length.
+Frozen values; most have a `name`, which the names of features end in. A length alone, such as `"1h"`, is a rolling
+window; no window is all time.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+import operator
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, TypeAlias
+from zoneinfo import ZoneInfo
 
-from fastfeat.errors import DefinitionError, shown
+from fastfeat.durations import NANOSECONDS_MAX, Duration, duration
+from fastfeat.errors import DefinitionError, check_text, nearest, shown
 
-__all__ = ["AllTime", "Rolling", "Window", "rolling"]
+if TYPE_CHECKING:
+    from fastfeat.expressions import Expr
+    from fastfeat.nodes import Node
 
-NANOSECONDS_MAX: Final = 2**63 - 1
-_SECOND: Final = 1_000_000_000
-UNITS_NS: Final = {
-    "ns": 1,
-    "us": 1_000,
-    "ms": 1_000_000,
-    "s": _SECOND,
-    "m": 60 * _SECOND,
-    "h": 3_600 * _SECOND,
-    "d": 86_400 * _SECOND,
-    "w": 604_800 * _SECOND,
-}
-_PART: Final = re.compile(r"([0-9]+)(ns|us|ms|s|m|h|d|w)")
-_DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
-_ALMOST: Final = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
-# What other libraries call them; a month and a year have no fixed length, so the days stand for them.
-_OTHER_UNITS_NS: Final = {
-    **{name: _SECOND for name in ("sec", "second")},
-    **{name: 60 * _SECOND for name in ("min", "minute", "t")},
-    **{name: 3_600 * _SECOND for name in ("hr", "hour")},
-    **{name: 86_400 * _SECOND for name in ("", "day")},
-    **{name: 604_800 * _SECOND for name in ("wk", "week")},
-    **{name: 30 * 86_400 * _SECOND for name in ("mo", "mon", "month")},
-    **{name: 365 * 86_400 * _SECOND for name in ("y", "yr", "year")},
-    **{name: 1_000_000 for name in ("milli", "millisecond")},
-    **{name: 1_000 for name in ("µs", "micro", "microsecond")},
-    **{name: 1 for name in ("nano", "nanosecond")},
-}
+__all__ = [
+    "AllTime",
+    "Hopping",
+    "Last",
+    "Rolling",
+    "Session",
+    "Since",
+    "Tumbling",
+    "Window",
+    "hopping",
+    "last",
+    "rolling",
+    "session",
+    "since",
+    "tumbling",
+]
+
+Closed: TypeAlias = Literal["right", "left", "both", "neither"]
+CLOSED: Final = ("right", "left", "both", "neither")
+LAST_MAX: Final = 1_000_000
+_NONE: Final = Duration(0)
 
 
 @dataclass(frozen=True)
 class Rolling:
-    """The events with times in (t - length, t]: one exactly `length` old is out. Made by `rolling`."""
+    """The events with times in (t - length, t], moved back by the offset. Made by `rolling`."""
 
-    length_ns: int
-    text: str = field(default="", compare=False)
-    """As the user wrote it; names of features end in it."""
+    length: Duration
+    offset: Duration = _NONE
+    closed: Closed = "right"
 
-    def __post_init__(self) -> None:
-        if not self.text:
-            object.__setattr__(self, "text", format_duration(self.length_ns))
+    @property
+    def name(self) -> str:
+        """As names of features end in it, e.g. `1h`, `1h_offset_1d_left`."""
+        offset = f"_offset_{self.offset.text}" if self.offset.nanoseconds else ""
+        return self.length.text + offset + (f"_{self.closed}" if self.closed != "right" else "")
 
     def __repr__(self) -> str:
-        return f"rolling({self.text!r})"
+        offset = f", offset={self.offset!r}" if self.offset.nanoseconds else ""
+        closed = f", closed={self.closed!r}" if self.closed != "right" else ""
+        return f"rolling({self.length!r}{offset}{closed})"
+
+
+@dataclass(frozen=True)
+class Tumbling:
+    """The events since the last whole multiple of the length. Made by `tumbling`."""
+
+    length: Duration
+    timezone: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As names of features end in it, e.g. `tumbling_1d`."""
+        return f"tumbling_{self.length.text}"
+
+    def __repr__(self) -> str:
+        timezone = "" if self.timezone is None else f", timezone={self.timezone!r}"
+        return f"tumbling({self.length!r}{timezone})"
+
+
+@dataclass(frozen=True)
+class Hopping:
+    """The events since the last whole multiple of `every` that is at least `length` ago. Made by `hopping`."""
+
+    length: Duration
+    every: Duration
+
+    @property
+    def name(self) -> str:
+        """As names of features end in it, e.g. `hopping_30d`."""
+        return f"hopping_{self.length.text}"
+
+    def __repr__(self) -> str:
+        return f"hopping({self.length!r}, every={self.every!r})"
+
+
+@dataclass(frozen=True)
+class Session:
+    """The events without a longer gap between them, up to now. Made by `session`."""
+
+    gap: Duration
+
+    @property
+    def name(self) -> str:
+        """As names of features end in it, e.g. `session_30m`."""
+        return f"session_{self.gap.text}"
+
+    def __repr__(self) -> str:
+        return f"session({self.gap!r})"
+
+
+@dataclass(frozen=True)
+class Last:
+    """The newest so many events. Made by `last`."""
+
+    count: int
+
+    @property
+    def name(self) -> str:
+        """As names of features end in it, e.g. `last_100`."""
+        return f"last_{self.count}"
+
+    def __repr__(self) -> str:
+        return f"last({self.count})"
+
+
+@dataclass(frozen=True, repr=False)
+class Since:
+    """The events from the last one on that met a condition. Made by `since`."""
+
+    condition: Node
+
+    def __repr__(self) -> str:
+        from fastfeat.printing import show
+
+        return f"since({show(self.condition)})"
 
 
 @dataclass(frozen=True)
@@ -65,82 +142,102 @@ class AllTime:
     """Every event of the key so far: what `over` means without a window."""
 
 
-Window = Rolling | AllTime
+Window: TypeAlias = Rolling | Tumbling | Hopping | Session | Last | Since | AllTime
+"""What `over` takes beside a duration as text; all time is none of them."""
+WINDOWS: Final = (Rolling, Tumbling, Hopping, Session, Last, Since)
 
 
-def rolling(length: str | timedelta) -> Rolling:
+def rolling(length: str | timedelta, *, offset: str | timedelta = "0s", closed: Closed = "right") -> Rolling:
     """A window over the events of the last `length`: times in (t - length, t].
 
     `length` is a text such as `"1h"` or `"1h30m"` (units `ns us ms s m h d w`), or a `datetime.timedelta`.
-    In `over` the text alone means the same.
+    In `over` the text alone means the same. `offset` moves the whole window into the past; `closed` says which ends
+    are inside: `right`, `left`, `both` or `neither`.
 
     >>> rolling("1h30m")
     rolling('1h30m')
     >>> rolling("1h") == rolling("60m") == rolling(timedelta(hours=1))
     True
+    >>> rolling("1h", offset="1d", closed="left")  # the same hour, yesterday
+    rolling('1h', offset='1d', closed='left')
     """
-    if isinstance(length, timedelta):
-        return Rolling(duration_ns("rolling", "window", length))
-    return Rolling(duration_ns("rolling", "window", length), length)
+    window = Rolling(
+        duration("rolling", "window", length), duration("rolling", "offset", offset, zero=True), _closed(closed)
+    )
+    if window.length.nanoseconds + window.offset.nanoseconds > NANOSECONDS_MAX:
+        raise DefinitionError(
+            "rolling", "length and offset together are longer than 292 years; write at most `106751d` in all"
+        )
+    return window
 
 
-def reads_as_duration(text: str) -> bool:
-    """Whether a text in `over` is a window rather than a key column.
+def tumbling(length: str | timedelta, *, timezone: str | ZoneInfo | None = None) -> Tumbling:
+    """A window that begins anew at every whole multiple of `length` since 1970: times in [floor(t, length), t].
 
-    >>> reads_as_duration("24h"), reads_as_duration("card")
-    (True, False)
+    With a time zone the multiples are those of its clock, so that a day has 23 hours when summer time begins.
+
+    >>> tumbling("1d", timezone="Europe/Paris")
+    tumbling('1d', timezone='Europe/Paris')
     """
-    return _DURATION.fullmatch(text) is not None
+    zone = timezone.key if isinstance(timezone, ZoneInfo) else timezone
+    if zone is not None:
+        zone = check_text("tumbling", "timezone", zone)
+    # The same windows are the same value.
+    return Tumbling(duration("tumbling", "window", length), None if zone == "UTC" else zone)
 
 
-def duration_ns(place: str, what: str, length: str | timedelta, *, zero: bool = False) -> int:
-    """A duration in nanoseconds: whole, positive (or zero, where that means something), within 64 bits.
+def hopping(length: str | timedelta, *, every: str | timedelta) -> Hopping:
+    """A long window in bounded memory: times in [floor(t - length, every), t].
 
-    >>> duration_ns("rolling", "window", "1h30m")
-    5400000000000
+    Its newest end is exact, its oldest moves in steps of `every`; no single event is kept, only a slice for each step.
+
+    >>> hopping("30d", every="1h")
+    hopping('30d', every='1h')
     """
-    if isinstance(length, timedelta):
-        nanoseconds = length // timedelta(microseconds=1) * 1_000
-    elif not isinstance(length, str):
-        raise DefinitionError(place, f"{what} is {shown(length)}; write a text such as `7d`, or a timedelta")
-    elif not reads_as_duration(length):
-        raise DefinitionError(place, f"{what} `{length[:40]}` is not a duration; write {suggestion(length)}")
-    else:
-        parts = _PART.findall(length)
-        # The number of digits is bounded before it is read: a long one costs quadratic time.
-        long = any(len(digits.lstrip("0")) > 19 for digits, _ in parts)
-        nanoseconds = NANOSECONDS_MAX + 1 if long else sum(int(digits) * UNITS_NS[unit] for digits, unit in parts)
-    if nanoseconds > NANOSECONDS_MAX:
-        raise DefinitionError(place, f"{what} `{str(length)[:40]}` is longer than 292 years; write at most `106751d`")
-    if nanoseconds < 0 or (nanoseconds == 0 and not zero):
-        least = "at least `0s`" if zero else "a positive one such as `1h`"
-        raise DefinitionError(place, f"{what} `{length}` is not positive; write {least}")
-    return nanoseconds
+    window = Hopping(duration("hopping", "window", length), duration("hopping", "every", every))
+    if window.every.nanoseconds > window.length.nanoseconds:
+        raise DefinitionError(
+            "hopping",
+            f"every `{window.every.text}` is longer than the window, `{window.length.text}`; write a shorter step",
+        )
+    return window
 
 
-def format_duration(nanoseconds: int) -> str:
-    """The duration as a text with one unit; a day is `24h`, two are `2d`.
+def session(gap: str | timedelta) -> Session:
+    """The events of one visit: it ends when nothing comes for longer than `gap`. A gap of exactly that goes on.
 
-    >>> format_duration(5_400_000_000_000), format_duration(86_400_000_000_000), format_duration(0)
-    ('90m', '24h', '0s')
+    >>> session("30m")
+    session('30m')
     """
-    for unit in ("d", "h", "m", "s", "ms", "us"):
-        count, rest = divmod(nanoseconds, UNITS_NS[unit])
-        if rest == 0 and (unit != "d" or count > 1) and (count > 0 or unit == "s"):
-            return f"{count}{unit}"
-    return f"{nanoseconds}ns"
+    return Session(duration("session", "gap", gap))
 
 
-def suggestion(text: str) -> str:
-    """What the user may have meant, in backticks."""
-    match = _ALMOST.fullmatch(text[:40])
-    if match is None:
-        return "a whole number and a unit, such as `7d` or `1h30m`"
-    number, name = abs(float(match[1])), match[2]
-    unit = UNITS_NS.get(name) or UNITS_NS.get(name.lower()) or _OTHER_UNITS_NS.get(name.lower())
-    if unit is None:
-        unit = _OTHER_UNITS_NS.get(name.lower().rstrip("s"), UNITS_NS["d"])
-    nanoseconds = round(number * unit)
-    if not 0 < nanoseconds <= NANOSECONDS_MAX:
-        return "a whole number and a unit, such as `7d` or `1h30m`"
-    return f"`{format_duration(nanoseconds)}`"
+def last(count: int) -> Last:
+    """The newest `count` events of the key, whatever their times; 1 to 1,000,000.
+
+    >>> last(100)
+    last(100)
+    """
+    if isinstance(count, bool) or not isinstance(count, SupportsIndex) or not 1 <= operator.index(count) <= LAST_MAX:
+        raise DefinitionError("last", f"count is {shown(count)}; write a whole number from 1 to {LAST_MAX}")
+    return Last(operator.index(count))
+
+
+def since(condition: Expr) -> Since:
+    """The events from the last one on that met the condition, that one included; none when none met it.
+
+    The features of a computed condition need a name: a keyword, or `.alias(name)` on the condition.
+
+    >>> since(col("amount") > 100)
+    since(col('amount') > 100)
+    """
+    from fastfeat.expressions import condition_node  # expressions are made of windows
+
+    return Since(condition_node("since", condition))
+
+
+def _closed(closed: object) -> Closed:
+    if closed in CLOSED:
+        return closed
+    hint = nearest(closed, CLOSED) if isinstance(closed, str) else ""
+    raise DefinitionError("rolling", f"closed is {shown(closed)};{hint} write one of `{'`, `'.join(CLOSED)}`")

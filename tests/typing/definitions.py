@@ -32,6 +32,17 @@ if TYPE_CHECKING:
     assert_type(count().where(amount > 1), Aggregation)
     assert_type(amount.lag(2).over("card", "1h", ff.rolling(timedelta(hours=2))), Expr)
     assert_type(count().over(hour=amount // 3_600, user="card"), Expr)
+    assert_type(count().over("card", ff.tumbling("1d", timezone="Europe/Paris"), ff.last(9), ties="exclude"), Expr)
+    assert_type(ff.rate().over("card", ff.rolling("1h", offset="1d", closed="left"), include_current=False), Expr)
+    assert_type(ff.time_since_first().over("card", ff.session("30m"), ff.since(col("declined"))), Expr)
+    assert_type(amount.quantile(0.9), Aggregation)
+    assert_type(amount.ewm_mean(half_life=timedelta(hours=1)), Aggregation)
+    assert_type(col("card").max_by(amount).over("1h", ff.hopping("30d", every="1h")), Expr)
+    assert_type(payments.rate(), Aggregation)
+
+    merchants = ff.Lookup("merchants", key="merchant", columns={"merchant": ff.String(), "risk": ff.Float64})
+    assert_type(merchants["risk"], Expr)
+    assert_type(merchants.on(col("card"))["risk"].mean().over("card"), Expr)
 
     assert_type(1 - amount, Expr)
     assert_type(2**amount, Expr)
@@ -42,6 +53,9 @@ if TYPE_CHECKING:
     assert_type(ff.when(amount > 1).then("large").otherwise(None), Expr)
     assert_type(ff.coalesce(amount, 0.0).fill_null(0).cast(ff.Int64()), Expr)
     assert_type(abs(amount).alias("size"), Expr)
+    assert_type(amount.clip(0, upper=col("items")).is_in([1, 2.5, None]), Expr)
+    assert_type(col("card").str.lower().str.len() + col("ts").dt.hour(), Expr)
+    assert_type(ff.haversine(amount, 4.9, 52, amount), Expr)
 
     features = payments.features(amount.mean().over("card", "1h"), large=amount > 100)
     assert_type(features, FeatureSet)
@@ -57,6 +71,14 @@ if TYPE_CHECKING:
     Stream("s", {"ts": ff.Timestamp("us")})  # type: ignore[call-arg]
     Stream("s", {"ts": ff.Timestamp("us")}, time="ts", on_late="drop")  # type: ignore[arg-type]
     ff.rolling(3600)  # type: ignore[arg-type]
+    ff.rolling("1h", "1d")  # type: ignore[call-arg]
+    ff.rolling("1h", closed="start")  # type: ignore[arg-type]
+    ff.hopping("30d")  # type: ignore[call-arg]
+    ff.since("declined")  # type: ignore[arg-type]
+    amount.quantile("0.9")  # type: ignore[arg-type]
+    amount.corr("items")  # type: ignore[arg-type]
+    amount.clip([0])  # type: ignore[arg-type]
+    ff.Lookup("merchants", "merchants.parquet")  # type: ignore[call-arg]
     amount.sum() / 2  # type: ignore[operator]
     amount / amount.mean()  # type: ignore[operator]
     amount.sum().alias("x")  # type: ignore[attr-defined]
@@ -64,7 +86,7 @@ if TYPE_CHECKING:
     amount.over("card")  # type: ignore[attr-defined]
     amount - [1]  # type: ignore[operator]
     count().where(True)  # type: ignore[arg-type]
-    count().over("card", include_current=False)  # type: ignore[arg-type]
+    count().over("card", ties="ignore")  # type: ignore[arg-type]
     payments.features("amount")  # type: ignore[arg-type]
     payments.features(spend=amount.sum())  # type: ignore[arg-type]
     ff.when(amount > 1).then(2) + 1  # type: ignore[operator]

@@ -14,8 +14,8 @@ use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
-use crate::state::table::{Key, Table, texts};
-use crate::state::{Cells, Run, RunMut};
+use crate::state::table::{Key, Table};
+use crate::state::{Cells, Run, RunMut, texts};
 
 /// What an engine is told beside its plan.
 #[derive(Clone, Debug)]
@@ -287,6 +287,18 @@ impl Engine {
         self.clocks[stream].newest.map(|newest| newest.saturating_sub(self.plan.streams[stream].lateness))
     }
 
+    /// The newest event time of a stream, in ticks.
+    pub fn newest(&self, stream: usize) -> Option<i64> {
+        self.clocks[stream].newest
+    }
+
+    /// Counts and lists an event that is too late, found before it was pushed: in a table that is refused as a whole.
+    pub fn refuse_late(&mut self, stream: usize, time: i64, newest: i64) -> EventError {
+        self.clocks[stream].late += 1;
+        self.late.add(LateRecord { stream, time, newest, emitted: false });
+        self.late_error(stream, time, newest)
+    }
+
     #[cold]
     fn late_error(&self, stream: usize, t: i64, newest: i64) -> EventError {
         let plan = &self.plan.streams[stream];
@@ -314,6 +326,9 @@ impl Engine {
             let key = Key { hash, bytes: &keys[start..] };
             let found = if keyed { self.tables[write.table].find(key) } else { None };
             located.push(Located { hash, start, end: keys.len(), found, keyed });
+        }
+        for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
+            self.tables[write.table].warm(located.found);
         }
     }
 
@@ -372,6 +387,7 @@ impl Engine {
                     read: &plan_stream.reads[read],
                     t,
                     newcomer: is_own.then_some(run),
+                    stores,
                     mark: own.flatten(),
                     idle_after: None,
                     ticks_per_second: ticks,
@@ -399,6 +415,7 @@ impl Engine {
                 read,
                 t,
                 newcomer: None,
+                stores,
                 mark: own.flatten(),
                 idle_after: None,
                 ticks_per_second: ticks,

@@ -151,7 +151,7 @@ impl Engine {
 }
 
 fn question<'a>(plan: &'a TablePlan, read: &'a ReadPlan, t: i64, ticks_per_second: i64) -> Question<'a> {
-    Question { plan, read, t, newcomer: None, mark: None, idle_after: None, ticks_per_second }
+    Question { plan, read, t, newcomer: None, stores: false, mark: None, idle_after: None, ticks_per_second }
 }
 
 /// The columns and the mask that a lane reads.

@@ -37,11 +37,10 @@ pub struct Output {
 pub struct FeatureRow {
     /// One double per feature: the number, 0 or 1, the code of a categorical, [`NULL`]; a text is NaN here.
     pub values: Vec<f64>,
-    /// By `Output::exact`: the whole number, the ticks, or a packed place in `text`. Means nothing where the value is null.
+    /// By `Output::exact`: the whole number, the ticks, or a packed place in `text`, of a list in what follows here. Means nothing where
+    /// the value is null. Behind those of the outputs lie the elements of lists as 64 bits, of a text its packed place in `text`.
     pub exact: Vec<i64>,
     text: String,
-    /// Elements of lists as 64 bits; of a text its packed place in `text`.
-    elements: Vec<u64>,
 }
 
 /// One value of a row, with its type.
@@ -69,7 +68,6 @@ impl FeatureRow {
         self.exact.clear();
         self.exact.resize(exact, 0);
         self.text.clear();
-        self.elements.clear();
     }
 
     /// Copies the elements of a list into the row; of none the row has a null.
@@ -82,11 +80,37 @@ impl FeatureRow {
         text: impl Fn(u32) -> &'t str,
     ) {
         self.values[feature] = if elements.is_empty() { NULL } else { f64::NAN };
-        self.exact[exact] = ((self.elements.len() as i64) << 32) | elements.len() as i64;
+        self.exact[exact] = ((self.exact.len() as i64) << 32) | elements.len() as i64;
         for &element in elements {
-            let element = if kind == FieldKind::String { self.keep(text(element as u32)) as u64 } else { element };
-            self.elements.push(element);
+            let element = if kind == FieldKind::String { self.keep(text(element as u32)) } else { element as i64 };
+            self.exact.push(element);
         }
+    }
+
+    /// Makes a feature an empty list, for `push_element` to fill.
+    pub fn begin_list(&mut self, feature: usize, exact: usize) {
+        self.values[feature] = f64::NAN;
+        self.exact[exact] = (self.exact.len() as i64) << 32;
+    }
+
+    /// Appends to the list that was begun last; false when it is of another type, or of no category.
+    pub fn push_element(&mut self, exact: usize, output: &Output, element: Cell<'_>) -> bool {
+        let element = match (output.kind, element) {
+            (FieldKind::Float64, Cell::Float(value)) => value.to_bits() as i64,
+            (FieldKind::Int64, Cell::Int(value)) | (FieldKind::Timestamp, Cell::Time(value)) => value,
+            (FieldKind::Boolean, Cell::Bool(value)) => i64::from(value),
+            (FieldKind::String, Cell::Text(text)) => self.keep(text),
+            (FieldKind::Categorical, Cell::Text(text)) => {
+                match output.categories.iter().position(|category| category == text) {
+                    Some(code) => code as i64,
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+        self.exact.push(element);
+        self.exact[exact] += 1;
+        true
     }
 
     /// The elements of a list, none for a null.
@@ -95,14 +119,14 @@ impl FeatureRow {
             return None;
         }
         let (start, len) = unpack(self.exact[output.exact.expect("a list has an exact slot")]);
-        Some(self.elements[start..start + len].iter().map(|&element| match output.kind {
-            FieldKind::Float64 => Cell::Float(f64::from_bits(element)),
-            FieldKind::Int64 => Cell::Int(element as i64),
-            FieldKind::Timestamp => Cell::Time(element as i64),
+        Some(self.exact[start..start + len].iter().map(|&element| match output.kind {
+            FieldKind::Float64 => Cell::Float(f64::from_bits(element as u64)),
+            FieldKind::Int64 => Cell::Int(element),
+            FieldKind::Timestamp => Cell::Time(element),
             FieldKind::Boolean => Cell::Bool(element != 0),
             FieldKind::Categorical => Cell::Text(&output.categories[element as usize]),
             FieldKind::String => {
-                let (start, len) = unpack(element as i64);
+                let (start, len) = unpack(element);
                 Cell::Text(&self.text[start..start + len])
             }
         }))

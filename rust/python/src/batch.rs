@@ -2,11 +2,12 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
+use fastfeat_engine::definition::OnLate;
 use fastfeat_engine::engine::Engine as Core;
 use fastfeat_engine::error::EventError;
 use fastfeat_engine::event::{Event, Value};
 use fastfeat_engine::plan::StreamPlan;
-use fastfeat_engine::schema::{Schema, iso_ticks};
+use fastfeat_engine::schema::Schema;
 
 use crate::columns::Columns;
 use crate::layout::Layout;
@@ -51,7 +52,10 @@ pub fn push_tables(
     for input in inputs {
         let schema = &plan.streams[input.stream].schema;
         let mut cursor = Cursor::new(input, schema)?;
-        cursor.check(event, newest[input.stream], plan.ticks_per_second, inputs.len() > 1)?;
+        if let Some(late) = cursor.check(event, newest[input.stream], &plan.streams[input.stream], inputs.len() > 1)? {
+            let error = core.refuse_late(input.stream, late.time, late.newest);
+            return Err(Refusal::Event { error, stream: input.stream, row: late.row });
+        }
         cursors.push(cursor);
     }
     let rows = inputs.iter().find(|input| input.stream == own).map_or(0, |input| input.table.rows());
@@ -117,14 +121,14 @@ impl<'a> Cursor<'a> {
         filling.finish()
     }
 
-    /// Goes through all rows without pushing one, and back to the first.
+    /// Goes through all rows without pushing one, and back to the first. The first that is too late, if it would be refused.
     fn check(
         &mut self,
         event: &mut Event,
         mut newest: Option<i64>,
-        ticks_per_second: i64,
+        plan: &StreamPlan,
         keep_times: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Late>, Refusal> {
         if keep_times {
             self.times.reserve_exact(self.rows);
         }
@@ -134,28 +138,23 @@ impl<'a> Cursor<'a> {
             let Value::Time(time) = event.values[self.schema.time_column] else {
                 unreachable!("a schema accepts no event without a time")
             };
-            if let Some(newest) = newest.filter(|newest| time < *newest) {
-                let error = late(self.schema, time, newest, ticks_per_second);
-                return Err(Refusal::Event { error, stream, row });
+            let is_late = |newest: &i64| time < newest.saturating_sub(plan.lateness);
+            if let Some(newest) = newest.filter(is_late).filter(|_| plan.on_late == OnLate::Reject) {
+                return Ok(Some(Late { row, time, newest }));
             }
-            newest = Some(time);
+            newest = newest.max(Some(time));
             if keep_times {
                 self.times.push(time);
             }
         }
         (self.batch, self.place, self.row) = (0, 0, 0);
-        Ok(())
+        Ok(None)
     }
 }
 
-/// What `Engine::push` says about such an event.
-fn late(schema: &Schema, time: i64, newest: i64, ticks_per_second: i64) -> EventError {
-    let behind = i128::from(newest) - i128::from(time);
-    EventError::Late {
-        stream: schema.stream.clone(),
-        time: iso_ticks(time, ticks_per_second),
-        newest: iso_ticks(newest, ticks_per_second),
-        behind_us: (behind * 1_000_000 / i128::from(ticks_per_second)) as i64,
-        lateness_us: 0,
-    }
+/// A row that is too late.
+struct Late {
+    row: usize,
+    time: i64,
+    newest: i64,
 }

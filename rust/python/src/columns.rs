@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType, TimestampNanosecondType};
-use arrow_array::{ArrayRef, BooleanArray, DictionaryArray, Float64Array, PrimitiveArray, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, ListArray, PrimitiveArray, RecordBatch, StringArray,
+};
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use fastfeat_engine::definition::FieldKind;
@@ -13,10 +15,16 @@ use crate::layout::Layout;
 
 /// A batch ends before the offsets of a text column could overflow 32 bits.
 const TEXT_BYTES_MAX: usize = 1 << 30;
+/// The same of the offsets of a list.
+const LIST_ELEMENTS_MAX: usize = 1 << 30;
 
 /// The Arrow schema of a stream's features.
 pub fn schema(layout: &Layout) -> SchemaRef {
-    let field = |output: &Output| Field::new(&output.name, data_type(output.kind, layout.ticks_per_second), true);
+    let field = |output: &Output| {
+        let kind = data_type(output.kind, layout.ticks_per_second);
+        let kind = if output.list { DataType::List(Arc::new(Field::new_list_field(kind, true))) } else { kind };
+        Field::new(&output.name, kind, true)
+    };
     Arc::new(Schema::new(layout.outputs.iter().map(field).collect::<Vec<_>>()))
 }
 
@@ -48,9 +56,20 @@ enum Column {
     Whole { values: Vec<i64>, valid: BooleanBufferBuilder },
     Code { values: Vec<i32>, valid: BooleanBufferBuilder },
     Text { bytes: Vec<u8>, offsets: Vec<i32>, valid: BooleanBufferBuilder },
+    List { elements: Box<Column>, offsets: Vec<i32>, valid: BooleanBufferBuilder },
 }
 
 impl Column {
+    fn of(output: &Output, rows: usize) -> Self {
+        if !output.list {
+            return Self::new(output.kind, rows);
+        }
+        let (elements, valid) = (Box::new(Self::new(output.kind, rows)), BooleanBufferBuilder::new(rows));
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self::List { elements, offsets, valid }
+    }
+
     fn new(kind: FieldKind, rows: usize) -> Self {
         let valid = BooleanBufferBuilder::new(rows);
         match kind {
@@ -67,9 +86,42 @@ impl Column {
     }
 }
 
+impl Column {
+    /// Appends the element of a list, which is never null.
+    fn append(&mut self, cell: Cell<'_>, output: &Output) {
+        match (self, cell) {
+            (Self::Float(values), Cell::Float(value)) => values.push(value),
+            (Self::Bool { values, valid }, Cell::Bool(value)) => {
+                values.append(value);
+                valid.append(true);
+            }
+            (Self::Whole { values, valid }, Cell::Int(value) | Cell::Time(value)) => {
+                values.push(value);
+                valid.append(true);
+            }
+            (Self::Code { values, valid }, Cell::Text(text)) => {
+                let code = output.categories.iter().position(|category| category == text);
+                values.push(code.map_or(0, |code| code as i32));
+                valid.append(code.is_some());
+            }
+            (Self::Text { bytes, offsets, valid }, Cell::Text(text)) => {
+                bytes.extend_from_slice(text.as_bytes());
+                offsets.push(bytes.len() as i32);
+                valid.append(true);
+            }
+            _ => unreachable!("the elements of a list are of its type"),
+        }
+    }
+
+    /// Bytes of its texts.
+    fn bytes(&self) -> usize {
+        if let Self::Text { bytes, .. } = self { bytes.len() } else { 0 }
+    }
+}
+
 impl<'a> Columns<'a> {
     pub fn new(layout: &'a Layout, rows: usize) -> Self {
-        let columns = layout.outputs.iter().map(|output| Column::new(output.kind, rows)).collect();
+        let columns = layout.outputs.iter().map(|output| Column::of(output, rows)).collect();
         Self { layout, schema: schema(layout), columns, finished: Vec::new() }
     }
 
@@ -104,6 +156,14 @@ impl<'a> Columns<'a> {
                     valid.append(cell != Cell::Null);
                     full |= bytes.len() > TEXT_BYTES_MAX;
                 }
+                Column::List { elements, offsets, valid } => {
+                    let cells = row.list(index, output);
+                    valid.append(cells.is_some());
+                    let count = cells.into_iter().flatten().map(|cell| elements.append(cell, output)).count();
+                    let end = offsets.last().copied().unwrap_or(0) as usize + count;
+                    offsets.push(end as i32);
+                    full |= end > LIST_ELEMENTS_MAX || elements.bytes() > TEXT_BYTES_MAX;
+                }
             }
         }
         if full { self.flush() } else { Ok(()) }
@@ -118,7 +178,7 @@ impl<'a> Columns<'a> {
     fn flush(&mut self) -> Result<(), ArrowError> {
         let mut arrays = Vec::with_capacity(self.columns.len());
         for (column, output) in self.columns.iter_mut().zip(&self.layout.outputs) {
-            let column = std::mem::replace(column, Column::new(output.kind, 0));
+            let column = std::mem::replace(column, Column::of(output, 0));
             arrays.push(array(column, output, self.layout.ticks_per_second)?);
         }
         self.finished.push(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?);
@@ -150,6 +210,11 @@ fn array(column: Column, output: &Output, ticks_per_second: i64) -> Result<Array
             let keys = PrimitiveArray::<Int32Type>::try_new(values.into(), nulls(valid))?;
             let categories = Arc::new(StringArray::from_iter_values(&output.categories));
             Arc::new(DictionaryArray::try_new(keys, categories)?)
+        }
+        Column::List { elements, offsets, valid } => {
+            let elements = array(*elements, output, ticks_per_second)?;
+            let field = Arc::new(Field::new_list_field(elements.data_type().clone(), true));
+            Arc::new(ListArray::try_new(field, OffsetBuffer::new(offsets.into()), elements, nulls(valid))?)
         }
         Column::Text { bytes, offsets, valid } => {
             Arc::new(StringArray::try_new(OffsetBuffer::new(offsets.into()), bytes.into(), nulls(valid))?)

@@ -59,6 +59,11 @@ impl FieldNames {
     }
 }
 
+/// Sets one field from any value.
+pub fn set(filling: &mut Filling<'_, '_>, column: usize, kind: FieldKind, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if set_usual(filling, column, value) { Ok(()) } else { set_unusual(filling, column, kind, value) }
+}
+
 /// Sets one field from a value of one of Python's own types; false when it is of another.
 #[inline]
 fn set_usual(filling: &mut Filling<'_, '_>, column: usize, value: &Bound<'_, PyAny>) -> bool {

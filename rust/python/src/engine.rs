@@ -5,17 +5,25 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use fastfeat_engine::engine::{OnLimit, Options};
+use fastfeat_engine::error::{DefinitionError, nearest};
+use fastfeat_engine::late::LateRecord;
 use fastfeat_engine::plan::Plan;
 use fastfeat_lightgbm::{Library, Model, Output};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDateTime, PyDict, PyString, PyTuple};
 
 use crate::convert::FieldNames;
 use crate::layout::Layout;
+use crate::lookup::LookupTable;
+use crate::row::Row;
 use crate::score::{ScoreResult, Scorer};
 use crate::through::{Step, Work};
-use crate::{errors, instant, plan};
+use crate::{errors, explain, instant, lookup, plan};
+
+/// Stream, time, newest time, microseconds between them, whether it got a row.
+type LateEvent<'py> = (String, Bound<'py, PyDateTime>, Bound<'py, PyDateTime>, i64, bool);
 
 /// The engine behind `fastfeat.Engine`.
 #[pyclass(frozen, subclass, module = "fastfeat._core")]
@@ -33,9 +41,13 @@ pub struct Engine {
 #[pymethods]
 impl Engine {
     /// Compiles the JSON of a definition. `stream` is the stream that the features belong to; `model` the text of a LightGBM
-    /// model, `library` the path of LightGBM's shared library.
+    /// model, `library` the path of LightGBM's shared library; the others are the engine's options.
     #[new]
-    #[pyo3(signature = (definition, stream, *, model=None, library=None, raw_score=false))]
+    #[pyo3(signature = (
+        definition, stream, *, model=None, library=None, raw_score=false, memory_limit=None, evict_idle=false, idle_after_ns=None,
+        late_events_max=1_000
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
     fn new(
         py: Python<'_>,
         definition: &str,
@@ -43,6 +55,10 @@ impl Engine {
         model: Option<&str>,
         library: Option<PathBuf>,
         raw_score: bool,
+        memory_limit: Option<u64>,
+        evict_idle: bool,
+        idle_after_ns: Option<i64>,
+        late_events_max: usize,
     ) -> PyResult<Self> {
         let plan = Arc::new(plan::compile(py, definition)?);
         let own = plan
@@ -64,7 +80,18 @@ impl Engine {
             }
         };
         let fields = plan.streams.iter().map(|stream| FieldNames::new(py, &stream.schema)).collect();
-        let work = Mutex::new(Work::new(&plan));
+        // A key never goes earlier than it was said to.
+        let ticks = |nanoseconds: i64| {
+            let nanoseconds_per_tick = 1_000_000_000 / plan.ticks_per_second;
+            nanoseconds / nanoseconds_per_tick + i64::from(nanoseconds % nanoseconds_per_tick > 0)
+        };
+        let options = Options {
+            memory_limit,
+            on_limit: if evict_idle { OnLimit::EvictIdle } else { OnLimit::Error },
+            idle_after: idle_after_ns.map(ticks),
+            late_events_max,
+        };
+        let work = Mutex::new(Work::new(&plan, options));
         Ok(Self { plan, own, layouts, fields, scorer, work })
     }
 
@@ -111,6 +138,56 @@ impl Engine {
         let mut work = self.work()?;
         let has_row = self.take_object(&mut work, stream, event, Step::Peek)?;
         self.answer(event.py(), &work, stream, has_row, None)
+    }
+
+    /// The features of the keys that `keys` gives, as of the time `at` (by default that of the newest event): a row without an event.
+    /// Nothing changes; fields that the keys do not give are null.
+    ///
+    /// `at` is a whole number in the unit of the stream's time, a datetime or ISO 8601 text. Raises TooOld before the watermark.
+    #[pyo3(signature = (keys, *, at=None))]
+    fn lookup<'py>(&self, keys: &Bound<'py, PyAny>, at: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Row>> {
+        let mut work = self.work()?;
+        let t = self.take_keys(&mut work, keys, at)?;
+        let Work { core, event, .. } = &mut *work;
+        core.lookup(self.own, event, t).map_err(|error| errors::event(keys.py(), error))?;
+        self.row(keys.py(), &work, self.own)
+    }
+
+    /// What a feature (by its position) of some keys is made of: the time, its value, and its aggregations as they are written.
+    #[pyo3(name = "_explain", signature = (feature, keys, *, at=None))]
+    fn explain<'py>(
+        &self,
+        feature: usize,
+        keys: &Bound<'py, PyAny>,
+        at: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyDateTime>, Bound<'py, PyAny>, Vec<explain::Aggregation<'py>>)> {
+        let py = keys.py();
+        let mut work = self.work()?;
+        let t = self.take_keys(&mut work, keys, at)?;
+        let Work { core, event, .. } = &mut *work;
+        let explained = core.explain(self.own, feature, event, t).map_err(|error| errors::event(py, error))?;
+        let ticks_per_second = self.plan.ticks_per_second;
+        let aggregations = explained.iter().map(|each| explain::aggregation(py, each, ticks_per_second));
+        let value = self.layouts[self.own].object(py, core.row(), feature)?;
+        Ok((instant::datetime(py, t, ticks_per_second)?, value, aggregations.collect::<PyResult<_>>()?))
+    }
+
+    /// The newest late events, oldest first: stream, time, newest time of the stream then, microseconds between them, whether it got a row.
+    #[pyo3(name = "_late_events")]
+    fn late_events<'py>(&self, py: Python<'py>) -> PyResult<Vec<LateEvent<'py>>> {
+        let work = self.work()?;
+        let ticks_per_second = self.plan.ticks_per_second;
+        let event = |late: &LateRecord| {
+            let behind = i128::from(late.newest) - i128::from(late.time);
+            Ok((
+                self.plan.streams[late.stream].schema.stream.clone(),
+                instant::datetime(py, late.time, ticks_per_second)?,
+                instant::datetime(py, late.newest, ticks_per_second)?,
+                (behind * 1_000_000 / i128::from(ticks_per_second)) as i64,
+                late.emitted,
+            ))
+        };
+        work.core.late_events().map(event).collect()
     }
 
     /// Pushes an event and scores its features with the engine's model.
@@ -169,17 +246,31 @@ impl Engine {
         self.push_inputs(table.py(), &inputs)
     }
 
-    /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid` and `state_bytes`, and under `streams` the counts and the
-    /// `newest` time of each stream.
+    /// Gives a lookup its rows: from the next event on all of them at once, in place of those it had.
+    #[pyo3(name = "_set_lookup", signature = (name, table))]
+    fn set_lookup(&self, py: Python<'_>, name: &str, table: &LookupTable) -> PyResult<()> {
+        let Some(plan) = self.plan.lookups.iter().find(|plan| plan.name == name) else {
+            let known = self.plan.lookups.iter().map(|plan| plan.name.as_str());
+            let hint = nearest(name, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let message = format!("the features read no lookup of this name{hint}");
+            return Err(errors::definition(py, &DefinitionError::new(format!("lookup `{name}`"), message)));
+        };
+        let refusal = |error| lookup::refusal(py, &error);
+        let rows = py.detach(|| table.rows(plan, self.plan.ticks_per_second)).map_err(refusal)?;
+        self.work()?.core.set_lookup(name, rows).map(|_version| ()).map_err(refusal)
+    }
+
+    /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid`, `refused` (by the memory limit), keys that `expired` or
+    /// were `evicted`, and `state_bytes`, under `streams` the counts and the
+    /// `newest` time of each stream, and under `lookups` the rows, bytes and misses of each lookup and how often it was given a table.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let work = self.work()?;
         let core = work.core.stats();
-        let late: Vec<u64> = core.late.iter().zip(&work.late_in_tables).map(|(one, other)| one + other).collect();
         let streams = PyDict::new(py);
         for (index, stream) in self.plan.streams.iter().enumerate() {
             let one = PyDict::new(py);
             one.set_item("events", core.events[index])?;
-            one.set_item("late", late[index])?;
+            one.set_item("late", core.late[index])?;
             one.set_item("invalid", work.invalid[index])?;
             let newest = core.newest[index].map(|ticks| instant::datetime(py, ticks, self.plan.ticks_per_second));
             one.set_item("newest", newest.transpose()?)?;
@@ -188,10 +279,23 @@ impl Engine {
         let stats = PyDict::new(py);
         stats.set_item("keys", core.keys)?;
         stats.set_item("events", core.events.iter().sum::<u64>())?;
-        stats.set_item("late", late.iter().sum::<u64>())?;
+        stats.set_item("late", core.late.iter().sum::<u64>())?;
         stats.set_item("invalid", work.invalid.iter().sum::<u64>())?;
+        stats.set_item("refused", core.refused)?;
+        stats.set_item("expired", core.expired)?;
+        stats.set_item("evicted", core.evicted)?;
         stats.set_item("state_bytes", core.state_bytes)?;
         stats.set_item("streams", streams)?;
+        let lookups = PyDict::new(py);
+        for lookup in core.lookups {
+            let one = PyDict::new(py);
+            one.set_item("version", lookup.version)?;
+            one.set_item("rows", lookup.rows)?;
+            one.set_item("misses", lookup.misses)?;
+            one.set_item("bytes", lookup.bytes)?;
+            lookups.set_item(lookup.name, one)?;
+        }
+        stats.set_item("lookups", lookups)?;
         Ok(stats)
     }
 

@@ -21,7 +21,7 @@ pub fn model(py: Python<'_>, error: impl Display) -> PyErr {
     raise(py, &CLASS, "ModelError", (error.to_string(),))
 }
 
-/// `InvalidEvent` or `LateEvent`.
+/// `InvalidEvent`, `LateEvent`, `TooOld` or `MemoryLimit`.
 pub fn event(py: Python<'_>, error: EventError) -> PyErr {
     event_in_row(py, error, None)
 }
@@ -41,6 +41,14 @@ pub fn event_in_row(py: Python<'_>, error: EventError, row: Option<usize>) -> Py
             static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
             let message = format!("{prefix}{error}");
             raise(py, &CLASS, "LateEvent", (stream, time, newest, behind_us, lateness_us, message))
+        }
+        EventError::TooOld { ref stream, ref at, ref watermark } => {
+            static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+            raise(py, &CLASS, "TooOld", (stream, at, watermark, error.to_string()))
+        }
+        EventError::Memory { ref stream, limit_bytes, state_bytes } => {
+            static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+            raise(py, &CLASS, "MemoryLimit", (stream, state_bytes, limit_bytes, format!("{prefix}{error}")))
         }
     }
 }

@@ -9,7 +9,7 @@ use fastfeat_engine::row::{Cell, FeatureRow, Output};
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::instant;
 
@@ -74,9 +74,19 @@ impl Layout {
         PyKeyError::new_err(format!("no feature is called `{name}`; {way_out}"))
     }
 
-    /// The typed value of a feature: None for null, int, float, bool, str or datetime.
+    /// The typed value of a feature: None for null, int, float, bool, str, datetime, or a list of them.
     pub fn object<'py>(&self, py: Python<'py>, row: &FeatureRow, index: usize) -> PyResult<Bound<'py, PyAny>> {
-        Ok(match row.cell(index, &self.outputs[index]) {
+        let output = &self.outputs[index];
+        if !output.list {
+            return self.cell(py, row.cell(index, output));
+        }
+        let Some(cells) = row.list(index, output) else { return Ok(py.None().into_bound(py)) };
+        let objects = cells.map(|cell| self.cell(py, cell)).collect::<PyResult<Vec<_>>>()?;
+        Ok(PyList::new(py, objects)?.into_any())
+    }
+
+    fn cell<'py>(&self, py: Python<'py>, cell: Cell<'_>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match cell {
             Cell::Null => py.None().into_bound(py),
             Cell::Float(value) => PyFloat::new(py, value).into_any(),
             Cell::Int(value) => PyInt::new(py, value).into_any(),
@@ -88,7 +98,18 @@ impl Layout {
 
     /// The value as a table shows it.
     pub fn text(&self, row: &FeatureRow, index: usize) -> String {
-        match row.cell(index, &self.outputs[index]) {
+        let output = &self.outputs[index];
+        if !output.list {
+            return self.cell_text(row.cell(index, output));
+        }
+        match row.list(index, output) {
+            None => "null".to_owned(),
+            Some(cells) => format!("[{}]", cells.map(|cell| self.cell_text(cell)).collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    fn cell_text(&self, cell: Cell<'_>) -> String {
+        match cell {
             Cell::Null => "null".to_owned(),
             Cell::Float(value) => format!("{value:?}"),
             Cell::Int(value) => value.to_string(),
@@ -108,12 +129,20 @@ const TYPES: [(FieldKind, &str); 6] = [
     (FieldKind::Boolean, "Boolean"),
 ];
 
+/// The name users know the type of a feature by, e.g. `List(String)`.
+pub fn output_type(output: &Output) -> String {
+    let name = type_name(output.kind);
+    if output.list { format!("List({name})") } else { name.to_owned() }
+}
+
 /// The name users know a type by.
 pub fn type_name(kind: FieldKind) -> &'static str {
     TYPES.iter().find(|(known, _)| *known == kind).map_or("", |(_, name)| name)
 }
 
-/// Its inverse.
-pub fn type_named(name: &str) -> Option<FieldKind> {
-    TYPES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+/// The inverse of `output_type`: the type, and whether it is a list of it.
+pub fn output_type_named(name: &str) -> Option<(FieldKind, bool)> {
+    let element = name.strip_prefix("List(").and_then(|rest| rest.strip_suffix(')'));
+    let kind = TYPES.iter().find(|(_, known)| *known == element.unwrap_or(name)).map(|(kind, _)| *kind)?;
+    Some((kind, element.is_some()))
 }

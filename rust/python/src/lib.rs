@@ -2,15 +2,17 @@
 //!
 //! The map: `plan` (a compiled definition, shown) and `engine` (class Engine) are what Python calls; `through` is the way of one call,
 //! `batch` that of a table. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
-//! `columns` many rows into a table; `errors` turns errors into exceptions.
+//! `columns` many rows into a table; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions.
 
 mod batch;
 mod columns;
 mod convert;
 mod engine;
 mod errors;
+mod explain;
 mod instant;
 mod layout;
+mod lookup;
 mod out;
 mod plan;
 mod row;
@@ -23,6 +25,8 @@ mod through;
 mod _core {
     #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::lookup::LookupTable;
     #[pymodule_export]
     use crate::plan::Plan;
     #[pymodule_export]

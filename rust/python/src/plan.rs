@@ -6,7 +6,7 @@ use fastfeat_engine::plan::Plan as Core;
 use pyo3::prelude::*;
 
 use crate::errors;
-use crate::layout::type_name;
+use crate::layout::output_type;
 
 /// A compiled definition. Compiling is where every mistake in it is told, as `DefinitionError`.
 #[pyclass(frozen, module = "fastfeat._core")]
@@ -36,10 +36,10 @@ impl Plan {
         self.0.streams.iter().flat_map(|stream| stream.outputs.iter().map(|output| output.name.as_str())).collect()
     }
 
-    /// Their types, e.g. `Float64`.
+    /// Their types, e.g. `Float64`, `List(String)`.
     #[getter]
-    fn types(&self) -> Vec<&'static str> {
-        self.0.streams.iter().flat_map(|stream| stream.outputs.iter().map(|output| type_name(output.kind))).collect()
+    fn types(&self) -> Vec<String> {
+        self.0.streams.iter().flat_map(|stream| stream.outputs.iter().map(output_type)).collect()
     }
 
     /// Names of the streams, in the order of the definition.

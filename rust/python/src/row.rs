@@ -12,7 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
-use crate::layout::{Layout, type_name, type_named};
+use crate::layout::{Layout, output_type, output_type_named};
 
 /// Most features that `repr` prints.
 const PRINTED_MAX: usize = 40;
@@ -118,9 +118,16 @@ impl Row {
         let other = other.get();
         let equal = |index: usize| {
             let (ours, theirs) = (&self.layout.outputs[index], &other.layout.outputs[index]);
-            let (left, right) = (self.values.cell(index, ours), other.values.cell(index, theirs));
-            let both_nan = matches!((left, right), (Cell::Float(a), Cell::Float(b)) if a.is_nan() && b.is_nan());
-            ours.name == theirs.name && (left == right || both_nan)
+            if ours.name != theirs.name || ours.list != theirs.list {
+                return false;
+            }
+            if !ours.list {
+                return same(self.values.cell(index, ours), other.values.cell(index, theirs));
+            }
+            match (self.values.list(index, ours), other.values.list(index, theirs)) {
+                (Some(left), Some(right)) => left.len() == right.len() && left.zip(right).all(|(a, b)| same(a, b)),
+                (left, right) => left.is_none() && right.is_none(),
+            }
         };
         let same = self.layout.outputs.len() == other.layout.outputs.len() && (0..self.layout.outputs.len()).all(equal);
         Ok(same.into_pyobject(py)?.to_owned().into_any().unbind())
@@ -162,21 +169,23 @@ impl Row {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let restore = py.import(pyo3::intern!(py, "fastfeat._core"))?.getattr(pyo3::intern!(py, "restore_row"))?;
-        let types = self.layout.outputs.iter().map(|output| type_name(output.kind));
-        let types = PyTuple::new(py, types.collect::<Vec<_>>())?;
+        let types = PyTuple::new(py, self.layout.outputs.iter().map(output_type).collect::<Vec<_>>())?;
         let categories: Vec<&[String]> =
             self.layout.outputs.iter().map(|output| output.categories.as_slice()).collect();
         let mut values = Vec::with_capacity(types.len());
         for (index, output) in self.layout.outputs.iter().enumerate() {
-            values.push(match self.values.cell(index, output) {
-                Cell::Null => py.None(),
-                Cell::Float(value) => value.into_pyobject(py)?.into_any().unbind(),
-                Cell::Int(value) | Cell::Time(value) => value.into_pyobject(py)?.into_any().unbind(),
-                Cell::Bool(value) => value.into_pyobject(py)?.to_owned().into_any().unbind(),
-                Cell::Text(_) if output.kind == FieldKind::Categorical => {
-                    (self.values.values[index] as i64).into_pyobject(py)?.into_any().unbind()
+            values.push(if !output.list {
+                match self.values.cell(index, output) {
+                    Cell::Text(_) if output.kind == FieldKind::Categorical => {
+                        (self.values.values[index] as i64).into_pyobject(py)?.into_any().unbind()
+                    }
+                    cell => plain(py, cell)?,
                 }
-                Cell::Text(text) => text.into_pyobject(py)?.into_any().unbind(),
+            } else if let Some(cells) = self.values.list(index, output) {
+                let elements = cells.map(|cell| plain(py, cell)).collect::<PyResult<Vec<_>>>()?;
+                PyList::new(py, elements)?.into_any().unbind()
+            } else {
+                py.None()
             });
         }
         let plain = (self.names(py)?, types, categories, self.layout.ticks_per_second, values);
@@ -232,18 +241,40 @@ pub fn restore_row<'py>(
     let mut outputs = Vec::with_capacity(names.len());
     let mut exact = 0;
     for ((name, kind), categories) in names.into_iter().zip(&types).zip(categories) {
-        let kind = type_named(kind).ok_or_else(|| PyValueError::new_err(format!("a damaged Row: type `{kind}`")))?;
-        let slot = matches!(kind, FieldKind::Int64 | FieldKind::Timestamp | FieldKind::String).then(|| {
+        let (kind, list) =
+            output_type_named(kind).ok_or_else(|| PyValueError::new_err(format!("a damaged Row: type `{kind}`")))?;
+        let slot = (list || matches!(kind, FieldKind::Int64 | FieldKind::Timestamp | FieldKind::String)).then(|| {
             exact += 1;
             exact - 1
         });
-        outputs.push(Output { name, kind, categories, exact: slot });
+        outputs.push(Output { name, kind, list, categories, exact: slot });
     }
     let mut row = FeatureRow::default();
     row.reset(outputs.len(), exact);
     for (index, (output, value)) in outputs.iter().zip(&values).enumerate() {
         row.values[index] = match (output.kind, output.exact) {
             _ if value.is_none() => NULL,
+            (kind, Some(slot)) if output.list => {
+                row.begin_list(index, slot);
+                for element in value.try_iter()? {
+                    let element = element?;
+                    let kept = match kind {
+                        FieldKind::Float64 => {
+                            row.push_element(slot, output, Cell::Float(canonical(element.extract()?)))
+                        }
+                        FieldKind::Int64 => row.push_element(slot, output, Cell::Int(element.extract()?)),
+                        FieldKind::Timestamp => row.push_element(slot, output, Cell::Time(element.extract()?)),
+                        FieldKind::Boolean => row.push_element(slot, output, Cell::Bool(element.extract()?)),
+                        FieldKind::String | FieldKind::Categorical => {
+                            row.push_element(slot, output, Cell::Text(element.cast::<PyString>()?.to_str()?))
+                        }
+                    };
+                    if !kept {
+                        return Err(PyValueError::new_err(format!("a damaged Row: there is no category {element}")));
+                    }
+                }
+                f64::NAN
+            }
             (FieldKind::String, Some(slot)) => {
                 row.set_text(index, slot, value.cast::<PyString>()?.to_str()?);
                 f64::NAN
@@ -273,6 +304,22 @@ pub fn untrack(object: &Bound<'_, PyAny>) {
             ffi::PyObject_GC_UnTrack(object.as_ptr().cast());
         }
     }
+}
+
+/// Equal, where NaN equals NaN.
+fn same(left: Cell<'_>, right: Cell<'_>) -> bool {
+    left == right || matches!((left, right), (Cell::Float(a), Cell::Float(b)) if a.is_nan() && b.is_nan())
+}
+
+/// A value as a pickled Row has it: whole numbers for instants.
+fn plain(py: Python<'_>, cell: Cell<'_>) -> PyResult<Py<PyAny>> {
+    Ok(match cell {
+        Cell::Null => py.None(),
+        Cell::Float(value) => value.into_pyobject(py)?.into_any().unbind(),
+        Cell::Int(value) | Cell::Time(value) => value.into_pyobject(py)?.into_any().unbind(),
+        Cell::Bool(value) => value.into_pyobject(py)?.to_owned().into_any().unbind(),
+        Cell::Text(text) => text.into_pyobject(py)?.into_any().unbind(),
+    })
 }
 
 fn escaped(text: &str) -> String {

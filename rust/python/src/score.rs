@@ -45,7 +45,8 @@ impl Scorer {
             })
         };
         let found: Vec<Option<usize>> = model.feature_names().iter().map(|name| place(name)).collect();
-        let is_text = |index: usize| layout.outputs[index].kind == FieldKind::String;
+        // What has no place in a float vector.
+        let is_text = |index: usize| layout.outputs[index].kind == FieldKind::String || layout.outputs[index].list;
         let unknown = model.feature_names().iter().zip(&found).filter(|(_, place)| place.is_none_or(is_text));
         let unknown: Vec<&str> = unknown.map(|(name, _)| name.as_str()).collect();
         let unused = layout.outputs.iter().enumerate();

@@ -5,10 +5,12 @@ use std::sync::{Arc, MutexGuard, TryLockError};
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::ArrowError;
 use fastfeat_engine::codec::json;
-use fastfeat_engine::engine::Engine as Core;
+use fastfeat_engine::definition::FieldKind;
+use fastfeat_engine::engine::{Engine as Core, Options};
 use fastfeat_engine::error::{EventError, Problem, nearest};
-use fastfeat_engine::event::Event;
+use fastfeat_engine::event::{Event, Value};
 use fastfeat_engine::plan::Plan;
+use fastfeat_engine::schema::Schema;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -18,29 +20,27 @@ use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::batch::{self, Input, Refusal};
 use crate::engine::Engine;
-use crate::errors;
 use crate::out::Out;
 use crate::row::{Row, untrack};
 use crate::score::{ScoreResult, Scorer};
 use crate::table::Table;
+use crate::{convert, errors};
 
 /// What changes with every event.
 pub struct Work {
     pub core: Core,
     pub event: Event,
-    /// Refused events by stream: those that broke a rule, and those of refused tables that were late.
+    /// By stream, the events that broke a rule.
     pub invalid: Vec<u64>,
-    pub late_in_tables: Vec<u64>,
     bytes: Vec<u8>,
 }
 
 impl Work {
-    pub fn new(plan: &Arc<Plan>) -> Self {
+    pub fn new(plan: &Arc<Plan>, options: Options) -> Self {
         Self {
-            core: Core::new(Arc::clone(plan)),
+            core: Core::with_options(Arc::clone(plan), options),
             event: Event::default(),
             invalid: vec![0; plan.streams.len()],
-            late_in_tables: vec![0; plan.streams.len()],
             bytes: Vec::new(),
         }
     }
@@ -156,8 +156,57 @@ impl Engine {
         pushed.map_err(|error| errors::event(py, error))
     }
 
-    fn row<'py>(&self, py: Python<'py>, work: &Work, stream: usize) -> PyResult<Bound<'py, Row>> {
+    pub fn row<'py>(&self, py: Python<'py>, work: &Work, stream: usize) -> PyResult<Bound<'py, Row>> {
         Row::create(py, Arc::clone(&self.layouts[stream]), work.core.row().clone())
+    }
+
+    /// Keys as an event without its other fields, and the ticks of the time that is asked for.
+    pub fn take_keys(&self, work: &mut Work, keys: &Bound<'_, PyAny>, at: Option<&Bound<'_, PyAny>>) -> PyResult<i64> {
+        let (py, Work { core, event, .. }) = (keys.py(), work);
+        let schema = &self.plan.streams[self.own].schema;
+        let mut filling = schema.begin(event);
+        if !self.fields[self.own].fill(keys, schema, &mut filling)? {
+            let class = keys.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "lookup takes a dict of keys, such as {{\"card\": \"c-1\"}}, not {class}"
+            )));
+        }
+        if let Some(at) = at {
+            convert::set(&mut filling, schema.time_column, FieldKind::Timestamp, at)?;
+        }
+        filling.finish_given().map_err(|error| errors::event(py, error))?;
+        self.check_keys(keys, schema)?;
+        let t = match (event.values[schema.time_column], core.newest(self.own)) {
+            (Value::Time(t), _) => t,
+            (_, Some(newest)) => newest,
+            (_, None) => {
+                let message = "no event of the stream has come yet, so there is no newest time: say at=";
+                return Err(errors::event(py, schema.refusal("", "required", message)));
+            }
+        };
+        event.values[schema.time_column] = Value::Time(t);
+        Ok(t)
+    }
+
+    /// Unlike an event, which may have fields that nobody asked for, keys are all meant.
+    fn check_keys(&self, keys: &Bound<'_, PyAny>, schema: &Schema) -> PyResult<()> {
+        for name in keys.try_iter()? {
+            let name = name?.str()?.to_string_lossy().into_owned();
+            let message = match schema.column(&name) {
+                Some(column) if column == schema.time_column => "the time is given by at=".to_owned(),
+                Some(_) => continue,
+                None => match nearest(&name, schema.fields.iter().map(|field| field.name.as_str())) {
+                    Some(nearest) => format!("the stream has no such column; did you mean `{nearest}`?"),
+                    None => "the stream has no such column".to_owned(),
+                },
+            };
+            return Err(errors::invalid(
+                keys.py(),
+                &schema.stream,
+                vec![Problem::new(&name, "a key", "unknown", message)],
+            ));
+        }
+        Ok(())
     }
 
     /// What push gives back: `out`, a Row, or None.
@@ -214,14 +263,14 @@ impl Engine {
             _ => self.own,
         };
         let mut work = self.work()?;
-        let Work { core, event, invalid, late_in_tables, .. } = &mut *work;
+        let Work { core, event, invalid, .. } = &mut *work;
         let layout = &self.layouts[own];
         let answer =
             py.detach(|| batch::push_tables(core, event, inputs, own, layout)).map_err(|refusal| match refusal {
                 Refusal::Event { error, stream, row } => {
-                    match error {
-                        EventError::Late { .. } => late_in_tables[stream] += 1,
-                        _ => invalid[stream] += 1,
+                    // The others are counted where they are found.
+                    if matches!(error, EventError::Invalid { .. } | EventError::Table { .. }) {
+                        invalid[stream] += 1;
                     }
                     errors::event_in_row(py, error, Some(row))
                 }

@@ -1,8 +1,8 @@
 //! Sums whose weights halve with every half-life: 2^(-(t - s) / h) for a value of time s seen at t.
 //!
 //! With s = (b + f) * h, b whole and f in [0, 1), a value weighs 2^b * 2^f relative to one fixed instant. The second factor is of the event alone;
-//! the first is a power of two and costs no rounding. Sums are kept in double-double (Dekker 1971; about 106 bits) in units of 2^b of the newest
-//! value: whatever the groups and the order in which values come, the sum rounds to the same double.
+//! the first is a power of two and costs no rounding. Sums are kept in double-double (Dekker 1971; about 106 bits) with an exponent of their
+//! own, so that no age and no size is too large: whatever the groups and the order in which values come, the sum rounds to the same double.
 
 /// A double and what it lacks to the exact number.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -44,8 +44,43 @@ impl Double {
 
     /// Times 2^exponent.
     fn scaled(self, exponent: i64) -> Self {
-        let exponent = exponent.clamp(-4_000, 4_000) as i32;
-        Self { high: libm::ldexp(self.high, exponent), low: libm::ldexp(self.low, exponent) }
+        Self { high: times_power(self.high, exponent), low: times_power(self.low, exponent) }
+    }
+}
+
+fn times_power(x: f64, exponent: i64) -> f64 {
+    libm::ldexp(x, exponent.clamp(-4_000, 4_000) as i32)
+}
+
+/// A double-double times a power of two.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Scaled {
+    exponent: i64,
+    double: Double,
+}
+
+impl Scaled {
+    fn plus(self, other: Self) -> Self {
+        // Zero has no exponent: it must not lift the other's out of sight.
+        if other.double.high == 0.0 {
+            return self;
+        }
+        if self.double.high == 0.0 {
+            return other;
+        }
+        let exponent = self.exponent.max(other.exponent);
+        let align = |part: Self| part.double.scaled(part.exponent.saturating_sub(exponent));
+        Self { exponent, double: align(self).plus(align(other)) }.normal()
+    }
+
+    /// With a leading part between 1/2 and 1, so that sums of many do not overflow.
+    fn normal(self) -> Self {
+        if !self.double.high.is_finite() || self.double.high == 0.0 {
+            return self;
+        }
+        let (_, exponent) = libm::frexp(self.double.high);
+        let exponent = i64::from(exponent);
+        Self { exponent: self.exponent.saturating_add(exponent), double: self.double.scaled(-exponent) }
     }
 }
 
@@ -54,10 +89,8 @@ impl Double {
 pub struct DecaySum {
     /// How many values.
     pub count: u64,
-    /// Whole half-lives of the newest value; sums are in units of 2^block.
-    block: i64,
-    sum: Double,
-    weight: Double,
+    sum: Scaled,
+    weight: Scaled,
 }
 
 /// 2^fraction of the time's last half-life, and how many whole ones came before.
@@ -70,40 +103,30 @@ impl DecaySum {
     /// One value more; times and the half-life in ticks.
     pub fn add(&mut self, x: f64, time: i64, half_life: i64) {
         let (block, weight) = weight(time, half_life);
-        let weight_of = Double { high: weight, low: 0.0 };
-        self.merge(&Self { count: 1, block, sum: Double::product(x, weight), weight: weight_of });
+        let (mantissa, exponent) = if x.is_finite() { libm::frexp(x) } else { (x, 0) };
+        let exponent = block.saturating_add(i64::from(exponent));
+        let sum = Scaled { exponent, double: Double::product(mantissa, weight) };
+        let weight = Scaled { exponent: block, double: Double { high: weight, low: 0.0 } };
+        self.merge(&Self { count: 1, sum: sum.normal(), weight: weight.normal() });
     }
 
     /// Takes in the sums of other values.
     pub fn merge(&mut self, other: &Self) {
-        if other.count == 0 {
-            return;
-        }
-        if self.count == 0 {
-            *self = *other;
-            return;
-        }
-        let block = self.block.max(other.block);
-        let align = |part: &Self, double: Double| double.scaled(part.block.saturating_sub(block));
-        self.sum = align(self, self.sum).plus(align(other, other.sum));
-        self.weight = align(self, self.weight).plus(align(other, other.weight));
-        self.block = block;
+        self.sum = self.sum.plus(other.sum);
+        self.weight = self.weight.plus(other.weight);
         self.count += other.count;
     }
 
     /// The weighted sum as of `t`; 0 of nothing.
     pub fn sum(&self, t: i64, half_life: i64) -> f64 {
-        if self.count == 0 {
-            return 0.0;
-        }
         let (block, weight) = weight(t, half_life);
-        let sum = self.sum.high / weight;
-        libm::ldexp(sum, (self.block.saturating_sub(block)).clamp(-4_000, 4_000) as i32)
+        times_power(self.sum.double.high / weight, self.sum.exponent.saturating_sub(block))
     }
 
     /// The weighted mean, the same at any time.
     pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum.high / self.weight.high)
+        let mean = self.sum.double.high / self.weight.double.high;
+        (self.count > 0).then(|| times_power(mean, self.sum.exponent.saturating_sub(self.weight.exponent)))
     }
 }
 
@@ -123,6 +146,22 @@ mod tests {
         assert_eq!(sum.sum(50, 100), 1.5);
         assert!((sum.mean().unwrap() - 3.0 / 1.25).abs() < 1e-15);
         assert_eq!(sum.sum(100_000_000, 100), 0.0);
+    }
+
+    #[test]
+    fn neither_size_nor_age_overflows() {
+        let mut sum = DecaySum::default();
+        (0..10).for_each(|time| sum.add(1.25e308, time, 1_000_000));
+        assert!((sum.mean().unwrap() / 1.25e308 - 1.0).abs() < 1e-15);
+        let mut old = DecaySum::default();
+        old.add(0.0, 0, 1);
+        old.add(3.0, i64::MIN / 2, 1);
+        old.add(1e-300, i64::MIN / 2, 1);
+        assert!(old.mean().is_some_and(f64::is_finite));
+        old.add(f64::INFINITY, i64::MIN / 2, 1);
+        assert_eq!(old.sum(5, 1), f64::INFINITY);
+        old.add(f64::NEG_INFINITY, 0, 1);
+        assert!(old.sum(5, 1).is_nan() && old.mean().unwrap().is_nan());
     }
 
     proptest! {

@@ -82,6 +82,14 @@ impl U256 {
         (Self::from_halves(low, high), over1 || over2)
     }
 
+    /// Difference; what is taken away was once added.
+    #[inline]
+    pub fn minus(self, other: Self) -> Self {
+        let (low, borrow) = self.halves().0.overflowing_sub(other.halves().0);
+        let high = self.halves().1.wrapping_sub(other.halves().1).wrapping_sub(u128::from(borrow));
+        Self::from_halves(low, high)
+    }
+
     #[inline]
     fn halves(self) -> (u128, u128) {
         let [a, b, c, d] = self.0;
@@ -131,6 +139,16 @@ impl Moments {
             return None;
         }
         Some(Self { sum, squares: self.squares.checked_add(square)? })
+    }
+
+    /// One value less that was once added; `None` when the sum of what remains does not fit.
+    #[inline]
+    pub fn sub(self, value: i128, square: U256) -> Option<Self> {
+        let sum = self.sum.checked_sub(value)?;
+        if sum.unsigned_abs() >> VALUE_BITS != 0 {
+            return None;
+        }
+        Some(Self { sum, squares: self.squares.minus(square) })
     }
 
     /// The sums of both; `None` when they do not fit.

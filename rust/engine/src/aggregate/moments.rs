@@ -51,6 +51,22 @@ impl MomentSum {
         sum.map(|sum| self.narrow = sum).is_some() && x.is_finite()
     }
 
+    /// One double less that was once added; false where that cannot be told from the sums alone.
+    #[inline]
+    pub fn sub_float(&mut self, x: f64, squares: bool) -> bool {
+        let value = if self.wide.is_none() { exact::fixed(x, self.scale) } else { None };
+        let rest = value.and_then(|value| self.narrow.sub(value, square(value, squares)));
+        rest.map(|rest| (self.narrow, self.count) = (rest, self.count - 1)).is_some()
+    }
+
+    /// One whole number less that was once added.
+    #[inline]
+    pub fn sub_whole(&mut self, x: i64, squares: bool) -> bool {
+        let value = i128::from(x);
+        let rest = if self.wide.is_none() { self.narrow.sub(value, square(value, squares)) } else { None };
+        rest.map(|rest| (self.narrow, self.count) = (rest, self.count - 1)).is_some()
+    }
+
     /// One whole number more.
     #[inline]
     pub fn add_whole(&mut self, x: i64, squares: bool) {

@@ -231,8 +231,14 @@ impl Compiler {
         let window = Window::compile(&definition.window, self.ticks_per_second)?;
         let what = fits(kind, what, &window, source == reader, self.ticks_per_second)?;
         let ties = definition.ties == Ties::Include;
-        let plan =
-            WindowPlan { window, current: definition.include_current && ties, ties, flag: None, past: Past::None };
+        let plan = WindowPlan {
+            window,
+            current: definition.include_current && ties,
+            ties,
+            flag: None,
+            head: 0,
+            past: Past::None,
+        };
         let since = match &definition.window {
             WindowDefinition::Since { condition } => Some(self.condition("since", condition, source)?),
             _ => None,

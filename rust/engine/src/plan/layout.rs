@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::compile::{StreamBuild, node_text};
 use super::expression::{Node, Scope};
 use super::{
-    ColumnIndex, FlagPlan, HopPlan, Job, LanePlan, LogColumn, Mask, PartPlan, Past, Place, ReadLane, ReadPlan, Shape,
-    StreamPlan, TablePlan, Target, WindowPlan,
+    ColumnIndex, FOLLOWS, FlagPlan, HopPlan, Job, LanePlan, LogColumn, Mask, PartPlan, Past, Place, ReadLane, ReadPlan,
+    Shape, StreamPlan, TablePlan, Target, WindowPlan,
 };
 use crate::aggregate::What;
 use crate::definition::{Closed, FieldKind, OnLate};
@@ -214,7 +214,7 @@ pub(super) fn read(build: &ReadBuild, key: Vec<KeyPart>, record: &Record, target
     for item in &build.items {
         let plan = placed(item, record);
         let window = windows.iter().position(|window| *window == plan).expect("every window has been put in");
-        let job = Job { window, what: item.what, target: targets[item.result], part: 0, cursor: 0 };
+        let job = Job { window, what: item.what, target: targets[item.result], part: 0, cursor: 0, follow: 0 };
         let lane = lanes.iter().position(|lane| lane.lane == item.lane).unwrap_or_else(|| {
             lanes.push(ReadLane { lane: item.lane, jobs: Vec::new() });
             lanes.len() - 1
@@ -254,6 +254,8 @@ pub(super) fn tables(
             all: Vec::new(),
             hops: Vec::new(),
             cursors: Vec::new(),
+            follows: [0; FOLLOWS],
+            heads: 0,
             reach: 0,
             linger: 0,
             keep_last: 0,
@@ -273,6 +275,10 @@ pub(super) fn tables(
 
 /// What the table must keep so that this read can be answered, and where the read finds it.
 fn retain(table: &mut TablePlan, read: &mut ReadPlan) {
+    for window in &mut read.windows {
+        window.head = table.heads;
+        table.heads += 1;
+    }
     for lane in &mut read.lanes {
         let plan = table.lanes[lane.lane].clone();
         let mut followed = None;
@@ -314,14 +320,18 @@ fn retain(table: &mut TablePlan, read: &mut ReadPlan) {
                     table.forever = true;
                 }
             }
-            if matches!(plan, LanePlan::Tally { .. }) && window.past == Past::None {
-                // Jobs of one window of a lane share its cursor.
-                if followed != Some(job.window) {
-                    followed = Some(job.window);
+            // Jobs of one window of a lane share what follows it.
+            if followed != Some(job.window) && window.past == Past::None {
+                followed = Some(job.window);
+                if let Some(kind) = plan.follow() {
+                    table.follows[kind] += 1;
+                }
+                if matches!(plan, LanePlan::Tally { .. }) {
                     table.cursors.push(lane.lane);
                 }
-                job.cursor = table.cursors.len() - 1;
             }
+            job.follow = plan.follow().map_or(0, |kind| table.follows[kind].saturating_sub(1));
+            job.cursor = table.cursors.len().saturating_sub(1);
         }
     }
 }

@@ -35,8 +35,6 @@ pub mod limits {
     pub const DEPTH_MAX: usize = 64;
     /// Slots of one frame: columns, and every shared step of every expression.
     pub const SLOTS_MAX: usize = 60_000;
-    /// n of `ff.last(n)`.
-    pub const LAST_MAX: u64 = 1_000_000;
 }
 
 /// A compiled definition.
@@ -122,6 +120,10 @@ pub struct TablePlan {
     /// What is kept of events that have left the log: for all time, and in slices.
     pub(crate) all: Vec<PartPlan>,
     pub(crate) hops: Vec<HopPlan>,
+    /// How many windows are followed, by `LanePlan::follow`.
+    pub(crate) follows: [usize; FOLLOWS],
+    /// How many windows have a place to remember where they began.
+    pub(crate) heads: usize,
     /// Tallies that follow windows of busy keys, by their lanes.
     pub(crate) cursors: Vec<usize>,
     /// How far back a window that is bounded by time reaches; 0 when there is none.
@@ -255,6 +257,23 @@ pub(crate) enum LanePlan {
     },
 }
 
+/// Kinds of sums that follow windows.
+pub(crate) const FOLLOWS: usize = 5;
+
+impl LanePlan {
+    /// The kind of sum that follows its windows.
+    pub(crate) fn follow(&self) -> Option<usize> {
+        match self {
+            Self::Count { mask: Some(_) } | Self::Distinct { .. } => Some(0),
+            Self::Moments { .. } => Some(1),
+            Self::Higher { .. } => Some(2),
+            Self::Pair { .. } | Self::Slope { .. } => Some(3),
+            Self::Extreme { .. } => Some(4),
+            _ => None,
+        }
+    }
+}
+
 /// What a lane keeps of events that have left the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartPlan {
@@ -291,6 +310,8 @@ pub(crate) struct WindowPlan {
     pub ties: bool,
     /// The flag of a session's begin, or of the condition since which.
     pub flag: Option<usize>,
+    /// Index among the table's heads.
+    pub head: usize,
     pub past: Past,
 }
 
@@ -321,6 +342,8 @@ pub(crate) struct Job {
     pub part: usize,
     /// Index among the table's cursors, where the lane is a tally.
     pub cursor: usize,
+    /// Index among the windows that are followed by this kind of sum.
+    pub follow: usize,
 }
 
 /// Index of a column of the table, or of a flag of it.

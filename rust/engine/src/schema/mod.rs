@@ -168,6 +168,11 @@ impl Filling<'_, '_> {
         if self.problems.is_empty() { Ok(()) } else { self.refused() }
     }
 
+    /// Tells every rule that the given fields break; what is absent is null, as in a lookup by keys.
+    pub fn finish_given(self) -> Result<(), EventError> {
+        if self.problems.is_empty() { Ok(()) } else { self.refused() }
+    }
+
     /// An absent field: its default, or null, or refused.
     fn fill(&mut self, column: usize) {
         let field = &self.schema.fields[column];

@@ -3,12 +3,15 @@
 //! A summary is made when its run is full; an event that comes late moves those after it by one place and has the summaries of their
 //! runs made again. Nothing here grows with what is inside a window: answers are made of summaries, and events leave a few at a time.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use super::cursor::Cursor;
 use super::distinct::LastSeen;
+use super::follow::Follows;
 use super::interner::Interner;
 use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, kept};
+use super::prefetch;
 use super::rank::Ranks;
 use super::run::{RUN, Run, RunMut};
 use super::tree::Tree;
@@ -21,6 +24,8 @@ use crate::aggregate::registers::Registers;
 use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
 
 const RUN_BITS: u64 = RUN as u64;
+/// So many events are stepped over one by one.
+const STEPS: u64 = 8;
 /// Runs kept for later.
 const SPARE_MAX: usize = 2;
 
@@ -50,9 +55,14 @@ pub(crate) struct Busy {
     base: u64,
     first: u64,
     end: u64,
+    /// Time of the newest event.
+    newest: i64,
     flags: Box<[Tree<Count>]>,
     lanes: Box<[Kept]>,
     cursors: Box<[Cursor]>,
+    follows: Follows,
+    /// Where windows began last: where to begin to look.
+    heads: Box<[Cell<u64>]>,
 }
 
 impl Busy {
@@ -77,9 +87,12 @@ impl Busy {
             base: 0,
             first: 0,
             end: 0,
+            newest: i64::MIN,
             flags: plan.flags.iter().map(|_| Tree::default()).collect(),
             lanes: plan.lanes.iter().map(kept).collect(),
             cursors: plan.cursors.iter().map(|&lane| Cursor::new(&plan.lanes[lane])).collect(),
+            follows: Follows::new(plan),
+            heads: vec![Cell::new(0); plan.heads].into_boxed_slice(),
         };
         for index in 0..from.len() {
             busy.push(plan, from, index, texts);
@@ -125,6 +138,47 @@ impl Busy {
         if let Kept::Distinct(seen) = &self.lanes[lane] { seen.get(value) } else { None }
     }
 
+    pub fn take_follows(&mut self) -> Follows {
+        std::mem::take(&mut self.follows)
+    }
+
+    pub fn put_follows(&mut self, back: Follows) {
+        self.follows = back;
+    }
+
+    /// Asks for what the next answer begins with.
+    pub fn warm(&self) {
+        self.follows.warm();
+        prefetch::slice(&self.heads);
+        if let Some(run) = self.runs.back() {
+            let place = ((self.end - 1) % RUN_BITS) as usize;
+            for column in 0..self.shape.words {
+                prefetch::value(&run[column * RUN + place]);
+            }
+            let narrow = self.shape.words * RUN;
+            for half in 0..self.shape.halves {
+                prefetch::value(&run[narrow + (half * RUN + place) / 2]);
+            }
+            prefetch::value(&run[run.len() - 1]);
+        }
+    }
+
+    /// `upper_bound`, looked for where it was last.
+    #[inline]
+    pub fn upper_bound_near(&self, head: usize, t: i64) -> u64 {
+        let mut position = self.heads[head].get();
+        let known = position > self.first && position <= self.end && self.time(position - 1) <= t;
+        let last = position + STEPS;
+        while known && position < last && position < self.end && self.time(position) <= t {
+            position += 1;
+        }
+        if !known || position == last {
+            position = self.upper_bound(t);
+        }
+        self.heads[head].set(position);
+        position
+    }
+
     pub fn take_cursor(&mut self, cursor: usize) -> Cursor {
         std::mem::take(&mut self.cursors[cursor])
     }
@@ -136,6 +190,9 @@ impl Busy {
     /// Position after the last event with a time not above `t`.
     #[inline]
     pub fn upper_bound(&self, t: i64) -> u64 {
+        if self.newest <= t {
+            return self.end;
+        }
         // Of the run that begins last with a time not above t; it is often the newest.
         let runs = match self.firsts.back() {
             Some(&last) if last <= t => self.firsts.len(),
@@ -171,6 +228,7 @@ impl Busy {
         let number = position / RUN_BITS;
         self.run_mut(number).insert(place, place, record, index);
         self.end += 1;
+        self.newest = record.times()[index];
         self.begin_session(plan, position);
         for lane in 0..plan.lanes.len() {
             self.remember(plan, lane, position);
@@ -298,6 +356,7 @@ impl Busy {
 
     fn insert_late(&mut self, plan: &TablePlan, at: u64, record: Run<'_>, texts: &Interner) {
         self.open(at);
+        self.follows.forget();
         for lane in 0..plan.lanes.len() {
             self.make_way(plan, lane, at);
         }
@@ -406,6 +465,11 @@ impl Busy {
         self.run_mut(later / RUN_BITS).set_half(half, (later % RUN_BITS) as usize, (later - at) as u32);
     }
 
+    /// How many events at the front may go, by whole runs, where those before a time are not needed.
+    pub fn gone_before(&self, time: i64) -> bool {
+        self.firsts.get(1).is_some_and(|&second| second <= time)
+    }
+
     /// Drops events at the front; `leave` sees each.
     pub fn drop_front(
         &mut self,
@@ -479,6 +543,8 @@ impl Busy {
             + self.flags.iter().map(|tree| size_of::<Tree<Count>>() + tree.bytes()).sum::<usize>()
             + self.lanes.len() * size_of::<Kept>()
             + lanes.sum::<usize>()
+            + self.follows.bytes()
+            + self.heads.len() * 8
             + self.cursors.iter().map(|cursor| size_of::<Cursor>() + cursor.bytes()).sum::<usize>()
     }
 }

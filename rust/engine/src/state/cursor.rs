@@ -10,8 +10,8 @@ use super::interner::Interner;
 use super::lane::{counted, kept};
 use super::log::Log;
 use super::run::Run;
-use crate::aggregate::extreme;
-use crate::aggregate::tally::Tally;
+use super::tally::Tally;
+use crate::aggregate::{entropy, extreme};
 use crate::definition::FieldKind;
 use crate::plan::{LanePlan, LogColumn, TablePlan};
 
@@ -191,7 +191,7 @@ impl Cursor {
             self.shares = Some(shares);
         }
         match &self.shares {
-            Some(shares) => crate::aggregate::tally::entropy(shares.iter().map(|(&a, &b)| (a, b)), self.tally.total),
+            Some(shares) => entropy::of_shares(shares.iter().map(|(&a, &b)| (a, b)), self.tally.total),
             None => self.tally.entropy(scratch),
         }
     }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::answer::{Inside, Question};
+use super::answer::Question;
+use super::bounds::Inside;
 use super::cells::Cells;
 use super::interner::Interner;
 use super::lane::kept;
@@ -51,19 +52,25 @@ impl Entries {
 }
 
 /// The entries of a job's past that its window sees, the oldest first.
-fn past_of<'a>(past: Option<&'a Past>, plan: &plan::WindowPlan, job: &Job, inside: &Inside) -> Vec<&'a Entries> {
+fn past_of<'a>(
+    past: Option<&'a Past>,
+    plan: &plan::WindowPlan,
+    job: &Job,
+    inside: &Inside,
+) -> impl DoubleEndedIterator<Item = &'a Entries> {
+    let (part, begin) = (job.part, inside.begin);
     let entries = |part: &'a Part| match part {
         Part::Entries(entries) => &**entries,
         _ => unreachable!("single events are kept as such"),
     };
-    match (past.filter(|_| inside.past && job.part != usize::MAX), plan.past) {
-        (Some(past), plan::Past::All) => vec![entries(&past.all[job.part])],
-        (Some(past), plan::Past::Hop(hop)) => {
-            let slices = past.hops[hop].slices.iter().filter(|slice| slice.begin >= inside.begin);
-            slices.map(|slice| entries(&slice.parts[job.part])).collect()
-        }
-        _ => Vec::new(),
-    }
+    let past = past.filter(|_| inside.past && part != usize::MAX);
+    let (all, slices) = match (past, plan.past) {
+        (Some(past), plan::Past::All) => (Some(&past.all[part]), None),
+        (Some(past), plan::Past::Hop(hop)) => (None, Some(&past.hops[hop].slices)),
+        _ => (None, None),
+    };
+    let slices = slices.into_iter().flatten().filter(move |slice| slice.begin >= begin);
+    all.into_iter().chain(slices.map(move |slice| &slice.parts[part])).map(entries)
 }
 
 /// Answers the jobs of a lane of single events.
@@ -91,19 +98,16 @@ pub(super) fn answer(
         let own =
             own.filter(|_| inside.current).map(|run| (run.times()[0], column.map_or(0, |column| column.load(run, 0))));
         let first = || {
-            let before = past_of(past, plan, job, inside).into_iter().find_map(|entries| entries.first);
+            let before = past_of(past, plan, job, inside).find_map(|entries| entries.first);
             before.or_else(|| log.first_kept(mask, low, high).map(entry_at)).or(own)
         };
         // The n-th newest before the row's own, counted from 1.
         let newest = |n: u64| match log.nth_back(mask, low, high, n) {
             Some(position) => Some(entry_at(position)),
             None => {
-                let before = past_of(past, plan, job, inside);
-                if before.is_empty() {
-                    return None;
-                }
                 let logged = mask.map_or(high - low, |flag| log.count(flag, low, high));
-                let mut older = before.iter().rev().flat_map(|entries| entries.newest.iter().rev());
+                let before = past_of(past, plan, job, inside);
+                let mut older = before.rev().flat_map(|entries| entries.newest.iter().rev());
                 older.nth((n - 1 - logged) as usize).copied()
             }
         };

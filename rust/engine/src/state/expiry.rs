@@ -4,19 +4,24 @@
 
 use std::collections::BTreeMap;
 
+/// Lists kept for steps to come.
+const SPARE_MAX: usize = 8;
+
 #[derive(Debug)]
 pub(super) struct Expiry {
     /// Ticks of a step.
     step: i64,
     /// Hashes of keys by the step in which they are due.
     due: BTreeMap<i64, Vec<u64>>,
+    /// Emptied lists, for steps to come.
+    spare: Vec<Vec<u64>>,
     bytes: usize,
 }
 
 impl Expiry {
     /// For keys that are due about `after` ticks after their newest event.
     pub fn new(after: i64) -> Self {
-        Self { step: (after / 64).max(1), due: BTreeMap::new(), bytes: 0 }
+        Self { step: (after / 64).max(1), due: BTreeMap::new(), spare: Vec::with_capacity(SPARE_MAX), bytes: 0 }
     }
 
     fn step(&self, time: i64) -> i64 {
@@ -25,21 +30,36 @@ impl Expiry {
 
     /// A key will be due at this time.
     pub fn put(&mut self, hash: u64, time: i64) {
-        let keys = self.due.entry(time.div_euclid(self.step)).or_default();
-        let before = keys.capacity();
+        let spare = &mut self.spare;
+        let mut before = None;
+        let keys = self.due.entry(time.div_euclid(self.step)).or_insert_with(|| {
+            let keys = spare.pop().unwrap_or_default();
+            before = Some(keys.capacity());
+            keys
+        });
+        let before = before.unwrap_or(keys.capacity());
         keys.push(hash);
         self.bytes += (keys.capacity() - before) * 8;
     }
 
-    /// A key whose step has passed by `now`, and the first time of the step after it.
+    /// A key whose step has passed by `now`.
     pub fn pop_due(&mut self, now: i64) -> Option<u64> {
         let passed = self.step(now);
         let mut first = self.due.first_entry().filter(|entry| *entry.key() < passed)?;
         let hash = first.get_mut().pop();
         if first.get().is_empty() {
-            self.bytes -= first.remove().capacity() * 8;
+            let emptied = first.remove();
+            self.keep(emptied);
         }
         hash
+    }
+
+    fn keep(&mut self, emptied: Vec<u64>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(emptied);
+        } else {
+            self.bytes -= emptied.capacity() * 8;
+        }
     }
 
     /// The key that is due first, and the end of its step.
@@ -48,7 +68,8 @@ impl Expiry {
         let end = first.key().saturating_add(1).saturating_mul(self.step);
         let hash = first.get_mut().pop();
         if first.get().is_empty() {
-            self.bytes -= first.remove().capacity() * 8;
+            let emptied = first.remove();
+            self.keep(emptied);
         }
         hash.map(|hash| (hash, end))
     }
@@ -75,6 +96,6 @@ mod tests {
         both.sort();
         assert_eq!(both, [Some(3), Some(4)]);
         assert_eq!(expiry.pop_first(), Some((1, 100)));
-        assert_eq!((expiry.pop_first(), expiry.bytes()), (None, 0));
+        assert_eq!((expiry.pop_first(), expiry.due.len()), (None, 0));
     }
 }

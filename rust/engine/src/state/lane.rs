@@ -20,6 +20,11 @@ pub(super) trait Scan {
 
     /// Takes in the records `from..to` of a run; the first of them has this position.
     fn scan(&self, run: Run<'_>, from: usize, to: usize, position: u64, sum: &mut Self::Sum);
+
+    /// Takes records away that have been taken in; false where the sum has to be made anew.
+    fn leave(&self, _run: Run<'_>, _from: usize, _to: usize, _position: u64, _sum: &mut Self::Sum) -> bool {
+        false
+    }
 }
 
 /// The records `from..to` that a mask keeps, a bit each.
@@ -108,6 +113,12 @@ impl Scan for Counts {
     fn scan(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut Count) {
         sum.0 += u64::from(kept(run, self.mask, from, to).count_ones());
     }
+
+    #[inline]
+    fn leave(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut Count) -> bool {
+        sum.0 -= u64::from(kept(run, self.mask, from, to).count_ones());
+        true
+    }
 }
 
 impl Summary for MomentSum {
@@ -133,11 +144,32 @@ impl Scan for Moments<'_> {
     fn scan(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut MomentSum) {
         let kept = kept(run, self.mask, from, to);
         match (self.column.kind, self.column.place) {
+            (FieldKind::Float64, Place::Word(word)) if to - from == 1 => {
+                if kept != 0 {
+                    sum.add_float(f64::from_bits(run.column(word)[from]), self.squares);
+                }
+            }
             (FieldKind::Float64, Place::Word(word)) => {
                 sum.add_floats(&run.column(word)[from..to], kept >> from, self.squares);
             }
             _ => each(kept, |index| sum.add_whole(self.column.load(run, index) as i64, self.squares)),
         }
+    }
+
+    #[inline]
+    fn leave(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut MomentSum) -> bool {
+        let float = self.column.kind == FieldKind::Float64;
+        let mut gone = true;
+        each(kept(run, self.mask, from, to), |index| {
+            let payload = self.column.load(run, index);
+            gone = gone
+                && if float {
+                    sum.sub_float(f64::from_bits(payload), self.squares)
+                } else {
+                    sum.sub_whole(payload as i64, self.squares)
+                };
+        });
+        gone
     }
 }
 
@@ -161,6 +193,11 @@ impl Scan for HigherOf<'_> {
 
     fn scan(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut Higher) {
         each(kept(run, self.mask, from, to), |index| sum.add(self.column.number(run, index)));
+    }
+
+    fn leave(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut Higher) -> bool {
+        each(kept(run, self.mask, from, to), |index| sum.sub(self.column.number(run, index)));
+        true
     }
 }
 
@@ -193,6 +230,17 @@ impl Scan for PairOf<'_> {
                 None => sum.add(run.times()[index], value),
             }
         });
+    }
+
+    fn leave(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut CoMoments) -> bool {
+        each(kept(run, self.mask, from, to), |index| {
+            let value = self.x.number(run, index);
+            match self.y {
+                Some(y) => sum.sub(value, y.number(run, index)),
+                None => sum.sub(run.times()[index], value),
+            }
+        });
+        true
     }
 }
 
@@ -228,6 +276,12 @@ impl Scan for ExtremeOf<'_> {
         let beside = self.beside.map_or(0, |beside| beside.load(run, place));
         // Positions from 1 on: 0 is whatever has left the log.
         sum.merge(&Best { rank, position: position + (place - from) as u64 + 1, beside, any: true });
+    }
+
+    /// Only where the best is not among those that leave.
+    #[inline]
+    fn leave(&self, _: Run<'_>, from: usize, to: usize, position: u64, sum: &mut Best) -> bool {
+        !sum.any || sum.position > position + (to - from) as u64
     }
 }
 

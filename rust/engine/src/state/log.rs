@@ -54,6 +54,15 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// The same for a window that remembers where it began last.
+    #[inline]
+    pub fn upper_bound_near(self, head: usize, t: i64) -> u64 {
+        match self {
+            Self::Run(run) => run.upper_bound(t) as u64,
+            Self::Busy(busy) => busy.upper_bound_near(head, t),
+        }
+    }
+
     /// Looks at the stretches of runs that make up a range: run, from, to, position of the first.
     pub fn stretches(self, low: u64, high: u64, mut look: impl FnMut(Run<'a>, usize, usize, u64)) {
         let mut at = low;

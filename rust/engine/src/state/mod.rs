@@ -1,24 +1,37 @@
 //! Where the events of keys live, and what is answered from them.
 //!
 //! `table` finds a key; its events are one `run`, or a `log` of many with summaries (`tree`); what has left the log is in its `past`.
-//! `answer` computes the windows of a row from these, lane by lane (`lane`, `distinct`, `rank`, `cursor`).
+//! `bounds` says where the windows of a row lie there, `answer` computes them, lane by lane: `walk` what merges (`lane`, `follow`),
+//! `unique` distinct counts, `quantile` what needs the values in order (`rank`), `tallied` what needs their counts (`cursor`, `tally`),
+//! `entry` single events.
 
 pub(crate) mod answer;
+mod block;
+mod bounds;
 mod busy;
 mod cells;
 mod cursor;
 mod distinct;
 mod entry;
 mod expiry;
+mod extra;
+mod follow;
 pub(crate) mod interner;
 mod lane;
 mod log;
 mod past;
+mod prefetch;
+mod quantile;
 mod rank;
 mod run;
 mod slab;
 pub(crate) mod table;
+mod tallied;
+mod tally;
 mod tree;
+mod unique;
+mod walk;
 
+pub(crate) use block::texts;
 pub(crate) use cells::Cells;
 pub(crate) use run::{Run, RunMut};

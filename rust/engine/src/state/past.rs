@@ -9,13 +9,13 @@ use super::entry::Entries;
 use super::interner::Interner;
 use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, RegistersOf, Scan, counted, kept};
 use super::run::Run;
+use super::tally::Tally;
 use crate::aggregate::co_moments::CoMoments;
 use crate::aggregate::decay::DecaySum;
 use crate::aggregate::extreme::Best;
 use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
-use crate::aggregate::tally::Tally;
 use crate::definition::FieldKind;
 use crate::plan::{LanePlan, LogColumn, PartPlan, TablePlan};
 
@@ -149,7 +149,9 @@ impl Past {
             let slice = slices.slices.back_mut().expect("one has been put in");
             for ((part, part_plan), whole) in slice.parts.iter_mut().zip(&hop.parts).zip(&mut slices.wholes) {
                 part.add(plan, part_plan, run, index, texts);
-                if let Some((whole, value)) = whole.as_mut().zip(tallied(plan, part_plan.lane, run, index)) {
+                if let Some(whole) = whole
+                    && let Some(value) = tallied(plan, part_plan.lane, run, index)
+                {
                     whole.add(value, tally_column(plan, part_plan.lane), texts);
                 }
             }

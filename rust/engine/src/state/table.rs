@@ -5,21 +5,21 @@
 //! log of a busy key, and what is kept of events that have left the log.
 
 use super::answer::{self, Events, Question, Scratch};
+use super::block::{Header, NO_EXTRA, ROOM, note, number_of, release_texts, room_in, run_of, same_bytes};
+use super::bounds;
 use super::busy::Busy;
 use super::cells::Cells;
 use super::expiry::Expiry;
-use super::interner::{ABSENT, Interner};
-use super::lane::{each, kept};
+use super::extra::Extras;
+use super::interner::Interner;
 use super::log::Log;
 use super::past::Past;
-use super::run::{RUN, Run, RunMut, bits};
+use super::prefetch;
+use super::run::{RUN, Run, RunMut};
 use super::slab::{Reference, Slab};
-use crate::definition::FieldKind;
 use crate::key::KeyIndex;
-use crate::plan::{FlagPlan, LanePlan, Place, TablePlan};
+use crate::plan::TablePlan;
 
-/// Steps in which room for events grows.
-const ROOM: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, RUN];
 /// A busy key with fewer events becomes a run again.
 const BUSY_MIN: usize = RUN / 2;
 /// Events that leave, and events that are folded, in one call at most.
@@ -33,8 +33,7 @@ const MEASURED_EVERY: u8 = 16;
 pub(crate) struct Table {
     index: KeyIndex,
     slab: Slab,
-    extras: Vec<Option<Box<Extra>>>,
-    free: Vec<u32>,
+    extras: Extras,
     extra_bytes: usize,
     expiry: Option<Expiry>,
     idle_after: Option<i64>,
@@ -46,80 +45,11 @@ pub(crate) struct Table {
     pub expired: u64,
 }
 
-/// What a key has beyond a run.
-#[derive(Debug, Default)]
-struct Extra {
-    busy: Option<Box<Busy>>,
-    past: Option<Box<Past>>,
-    bytes: usize,
-    unmeasured: u8,
-}
-
 /// A key on its way through one event.
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'a> {
     pub hash: u64,
     pub bytes: &'a [u8],
-}
-
-/// The header word: events 6 bits, room for events 6, busy 1, extra 1, block words 23, key bytes 24.
-#[derive(Clone, Copy)]
-struct Header(u64);
-
-/// The number of an extra that is not there yet.
-const NO_EXTRA: u64 = u64::MAX;
-
-impl Header {
-    const BUSY: u64 = 1 << 15;
-    const EXTRA: u64 = 1 << 16;
-
-    fn new(extra: bool, key_bytes: usize) -> Self {
-        assert!(key_bytes < 1 << 24, "a key has less than 16 MiB");
-        Self(if extra { Self::EXTRA } else { 0 } | (key_bytes as u64) << 40)
-    }
-
-    fn with_len(self, len: usize) -> Self {
-        Self(self.0 & !0x3F | len as u64)
-    }
-
-    fn with_block(self, room: usize, words: usize) -> Self {
-        assert!(words < 1 << 23, "a block has less than 64 MiB");
-        Self(self.0 & !(0x3F << 6) & !(0x7F_FFFF << 17) | (room as u64) << 6 | (words as u64) << 17)
-    }
-
-    fn len(self) -> usize {
-        (self.0 & 0x3F) as usize
-    }
-
-    fn room(self) -> usize {
-        (self.0 >> 6 & 0x3F) as usize
-    }
-
-    fn busy(self) -> bool {
-        self.0 & Self::BUSY != 0
-    }
-
-    /// Whether a word is there for the number of an extra.
-    fn extra(self) -> bool {
-        self.0 & (Self::EXTRA | Self::BUSY) != 0
-    }
-
-    fn words(self) -> usize {
-        (self.0 >> 17 & 0x7F_FFFF) as usize
-    }
-
-    fn key_bytes(self) -> usize {
-        (self.0 >> 40) as usize
-    }
-
-    /// Word of the block at which the number of the extra, or the run, begins.
-    fn after_key(self) -> usize {
-        1 + self.key_bytes().div_ceil(8)
-    }
-
-    fn run(self) -> usize {
-        self.after_key() + usize::from(self.extra())
-    }
 }
 
 impl Table {
@@ -130,8 +60,7 @@ impl Table {
         Self {
             index: KeyIndex::default(),
             slab: Slab::default(),
-            extras: Vec::new(),
-            free: Vec::new(),
+            extras: Extras::default(),
             extra_bytes: 0,
             expiry: after.map(Expiry::new),
             idle_after: idle_after.filter(|_| plan.forever),
@@ -152,6 +81,19 @@ impl Table {
         })
     }
 
+    /// Asks for the state of a key before it is needed.
+    #[inline]
+    pub fn warm(&self, found: Option<Reference>) {
+        let Some(reference) = found else { return };
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        if let Some(busy) = number_of(block, header).and_then(|number| self.extras.get(number).busy.as_deref()) {
+            busy.warm();
+        } else {
+            prefetch::slice(&block[header.run()..header.words()]);
+        }
+    }
+
     /// Answers every lane of a read for a key, or for a key without state.
     #[inline]
     pub fn answer(&mut self, found: Option<Reference>, question: &Question<'_>, texts: &Interner, cells: &mut Cells) {
@@ -163,10 +105,7 @@ impl Table {
         };
         let block = self.slab.block(reference);
         let header = Header(block[0]);
-        let extra = match number_of(block, header) {
-            Some(number) => self.extras[number].as_deref_mut(),
-            None => None,
-        };
+        let extra = number_of(block, header).map(|number| self.extras.get_mut(number));
         let (busy, past) = match extra {
             Some(extra) => (extra.busy.as_deref_mut(), extra.past.as_deref_mut()),
             None => (None, None),
@@ -179,14 +118,14 @@ impl Table {
     }
 
     /// Looks at the events of a key: the oldest first, positions as of its log.
-    pub fn look(&mut self, found: Option<Reference>, question: &Question<'_>, look: impl FnMut(answer::Seen<'_>)) {
+    pub fn look(&mut self, found: Option<Reference>, question: &Question<'_>, look: impl FnMut(bounds::Seen<'_>)) {
         let question = &Question { idle_after: self.idle_after, ..*question };
         let (log, past) = match found {
             None => (Log::Run(Run::new(&self.empty, question.plan.shape, 0, 0)), None),
             Some(reference) => {
                 let block = self.slab.block(reference);
                 let header = Header(block[0]);
-                let extra = number_of(block, header).and_then(|number| self.extras[number].as_deref());
+                let extra = number_of(block, header).map(|number| self.extras.get(number));
                 let log = match extra.and_then(|extra| extra.busy.as_deref()) {
                     Some(busy) => Log::Busy(busy),
                     None => Log::Run(run_of(block, header, question.plan)),
@@ -194,7 +133,7 @@ impl Table {
                 (log, extra.and_then(|extra| extra.past.as_deref()))
             }
         };
-        answer::look(question, log, past, look);
+        bounds::look(question, log, past, look);
     }
 
     /// Puts an event in at its place in the order. No row to come is earlier than `mark`.
@@ -249,12 +188,17 @@ impl Table {
     ) {
         let block = self.slab.block(reference);
         let number = number_of(block, Header(block[0])).expect("a busy key has an extra");
-        let extra = self.extras[number].as_mut().expect("a busy key has an extra");
+        let extra = self.extras.get_mut(number);
         let busy = extra.busy.as_mut().expect("a busy key has a log");
         let at = busy.upper_bound(record.times()[0]);
         busy.insert(plan, at, record, texts);
-        let needed = answer::needed_from(plan, Log::Busy(busy), extra.past.as_deref(), mark);
-        let gone = (needed - busy.first()).min(STEPS_MAX as u64) as usize;
+        // Mostly the first run has not gone as a whole.
+        let gone = if busy.gone_before(mark.saturating_sub(plan.reach)) || plan.moving {
+            let needed = bounds::needed_from(plan, Log::Busy(busy), extra.past.as_deref(), mark);
+            (needed - busy.first()).min(STEPS_MAX as u64) as usize
+        } else {
+            0
+        };
         if gone > 0 {
             busy.drop_front(plan, gone, texts, |run, index, texts| release_texts(plan, run, index, texts));
         }
@@ -276,13 +220,13 @@ impl Table {
             // Nothing is kept of a key before there is something to keep.
             None if run_of(block, header, plan).times().first().is_none_or(|&time| time >= mark) => return,
             None => {
-                let number = self.new_extra();
+                let number = self.extras.add();
                 self.slab.block_mut(reference)[header.after_key()] = number as u64;
                 number
             }
         };
         let block = self.slab.block(reference);
-        let extra = self.extras[number].as_mut().expect("its number is in the block");
+        let extra = self.extras.get_mut(number);
         let past = extra.past.get_or_insert_with(|| Box::new(Past::new(plan)));
         let log = match &extra.busy {
             Some(busy) => Log::Busy(busy),
@@ -304,29 +248,14 @@ impl Table {
         plan.has_past() || self.idle_after.is_some()
     }
 
-    fn new_extra(&mut self) -> usize {
-        let extra = Some(Box::default());
-        match self.free.pop() {
-            Some(number) => {
-                self.extras[number as usize] = extra;
-                number as usize
-            }
-            None => {
-                self.extras.push(extra);
-                self.extras.len() - 1
-            }
-        }
-    }
-
     /// Takes the size of an extra anew, now and then.
     fn measure(&mut self, number: usize) {
-        let Some(extra) = &mut self.extras[number] else { return };
+        let extra = self.extras.get_mut(number);
         extra.unmeasured += 1;
         if extra.bytes == 0 || extra.unmeasured == MEASURED_EVERY {
             extra.unmeasured = 0;
-            let bytes = size_of::<Extra>()
-                + extra.busy.as_ref().map_or(0, |busy| busy.bytes())
-                + extra.past.as_ref().map_or(0, |past| past.bytes());
+            let bytes =
+                extra.busy.as_ref().map_or(0, |busy| busy.bytes()) + extra.past.as_ref().map_or(0, |past| past.bytes());
             self.extra_bytes = self.extra_bytes + bytes - extra.bytes;
             extra.bytes = bytes;
         }
@@ -357,16 +286,13 @@ impl Table {
     fn drop_gone(&mut self, plan: &TablePlan, reference: Reference, mark: i64, texts: &mut Interner) -> usize {
         let block = self.slab.block_mut(reference);
         let header = Header(block[0]);
-        let extra = match number_of(block, header) {
-            Some(number) => self.extras[number].as_deref_mut(),
-            None => None,
-        };
+        let extra = number_of(block, header).map(|number| self.extras.get_mut(number));
         let past = extra.and_then(|extra| extra.past.as_deref_mut());
         let run = run_of(block, header, plan);
         let gone = if self.idle_after.is_some() && past.is_none() || plan.has_past() && past.is_none() {
             0
         } else {
-            answer::needed_from(plan, Log::Run(run), past.as_deref(), mark) as usize
+            bounds::needed_from(plan, Log::Run(run), past.as_deref(), mark) as usize
         };
         if gone == 0 {
             return header.len();
@@ -418,13 +344,11 @@ impl Table {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let busy = Box::new(Busy::new(plan, run_of(block, header, plan), texts));
-        let number = number_of(block, header).unwrap_or_else(|| self.new_extra());
+        let number = number_of(block, header).unwrap_or_else(|| self.extras.add());
         let reference = self.rebuild(plan, hash, reference, Header(header.0 | Header::BUSY).with_len(0), 0);
         let block = self.slab.block_mut(reference);
         block[header.after_key()] = number as u64;
-        if let Some(extra) = &mut self.extras[number] {
-            extra.busy = Some(busy);
-        }
+        self.extras.get_mut(number).busy = Some(busy);
         reference
     }
 
@@ -434,7 +358,7 @@ impl Table {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let number = number_of(block, header).expect("a busy key has an extra");
-        let extra = self.extras[number].as_mut().expect("its number is in the block");
+        let extra = self.extras.get_mut(number);
         let busy = extra.busy.take().expect("a busy key has a log");
         if let Some(past) = &mut extra.past {
             past.folded -= busy.first();
@@ -462,10 +386,7 @@ impl Table {
     }
 
     fn drop_extra(&mut self, number: usize) {
-        if let Some(extra) = self.extras[number].take() {
-            self.extra_bytes -= extra.bytes;
-            self.free.push(number as u32);
-        }
+        self.extra_bytes -= self.extras.take(number).bytes;
     }
 
     /// Lets keys go that nothing can see any more, a few.
@@ -511,7 +432,7 @@ impl Table {
     fn newest(&self, plan: &TablePlan, reference: Reference) -> i64 {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
-        let extra = number_of(block, header).and_then(|number| self.extras[number].as_deref());
+        let extra = number_of(block, header).map(|number| self.extras.get(number));
         let past = extra.and_then(|extra| extra.past.as_deref()).and_then(|past| past.newest);
         let logged = match extra.and_then(|extra| extra.busy.as_deref()) {
             Some(busy) => (busy.len() > 0).then(|| Log::Busy(busy).time(busy.end() - 1)),
@@ -528,7 +449,7 @@ impl Table {
             let run = run_of(block, header, plan);
             (0..run.len()).for_each(|index| release_texts(plan, run, index, texts));
         }
-        if let Some(extra) = number.and_then(|number| self.extras[number].as_mut()) {
+        if let Some(extra) = number.map(|number| self.extras.get_mut(number)) {
             if let Some(busy) = &extra.busy {
                 busy.each(|run, index| release_texts(plan, run, index, texts));
             }
@@ -552,8 +473,7 @@ impl Table {
         self.index.bytes()
             + self.slab.bytes()
             + self.extra_bytes
-            + self.extras.capacity() * size_of::<Option<Box<Extra>>>()
-            + self.free.capacity() * 4
+            + self.extras.bytes()
             + self.expiry.as_ref().map_or(0, Expiry::bytes)
     }
 }
@@ -564,84 +484,4 @@ fn due_after(plan: &TablePlan, idle_after: Option<i64>) -> i64 {
         (true, Some(idle)) => idle.max(plan.linger),
         (true, None) | (false, _) => plan.linger,
     }
-}
-
-/// Number of the extra of a key that has one.
-#[inline]
-fn number_of(block: &[u64], header: Header) -> Option<usize> {
-    if !header.extra() {
-        return None;
-    }
-    let number = block[header.after_key()];
-    (number != NO_EXTRA).then_some(number as usize)
-}
-
-#[inline]
-fn run_of<'a>(block: &'a [u64], header: Header, plan: &TablePlan) -> Run<'a> {
-    Run::new(&block[header.run()..header.words()], plan.shape, header.room(), header.len())
-}
-
-/// How many events fit into so many words.
-fn room_in(plan: &TablePlan, words: usize) -> usize {
-    ROOM.iter().rev().copied().find(|&room| plan.shape.words_of(room) <= words).unwrap_or(0)
-}
-
-/// Flags that depend on other events of the run, once the one at `at` has been put in.
-fn note(plan: &TablePlan, words: &mut [u64], room: usize, len: usize, at: usize) {
-    for (flag, flag_plan) in plan.flags.iter().enumerate() {
-        match *flag_plan {
-            FlagPlan::Mask { .. } => {}
-            FlagPlan::Session { gap } => {
-                for index in at..(at + 2).min(len) {
-                    let times = Run::new(words, plan.shape, room, len).times();
-                    let begins = index == 0 || times[index].saturating_sub(times[index - 1]) > gap;
-                    RunMut { words, shape: plan.shape, room }.set_flag(flag, index, begins);
-                }
-            }
-            FlagPlan::Newest { lane } => {
-                let LanePlan::Distinct { column, mask, .. } = plan.lanes[lane] else {
-                    unreachable!("only distinct counts have such a flag")
-                };
-                let run = Run::new(words, plan.shape, room, len);
-                let column = &plan.columns[column];
-                let is_kept = kept(run, mask, at, at + 1) != 0;
-                let (mut newest, mut before) = (is_kept, None);
-                if is_kept {
-                    let value = column.identity(run, at);
-                    each(run.flag(flag) & !(1 << at) & bits(0, len), |index| {
-                        if column.identity(run, index) == value {
-                            newest &= index < at;
-                            before = Some(index).filter(|&index| index < at);
-                        }
-                    });
-                }
-                let mut run = RunMut { words, shape: plan.shape, room };
-                run.set_flag(flag, at, newest);
-                if let Some(before) = before {
-                    run.set_flag(flag, before, false);
-                }
-            }
-        }
-    }
-}
-
-/// Numbers of the texts of a record.
-pub(crate) fn texts<'a>(plan: &'a TablePlan, run: Run<'a>, index: usize) -> impl Iterator<Item = u32> + 'a {
-    let columns = plan.columns.iter().filter_map(|column| match column.place {
-        Place::Half(half) if column.kind == FieldKind::String => Some(half),
-        _ => None,
-    });
-    columns.map(move |half| run.half(half)[index]).filter(|&id| id != ABSENT)
-}
-
-/// A record has left the log: its texts are used once less.
-fn release_texts(plan: &TablePlan, run: Run<'_>, index: usize, interner: &mut Interner) {
-    texts(plan, run, index).for_each(|id| interner.release(id));
-}
-
-fn same_bytes(words: &[u64], bytes: &[u8]) -> bool {
-    let mut chunks = bytes.chunks_exact(8);
-    let whole = words.iter().zip(&mut chunks).all(|(&word, chunk)| word.to_le_bytes() == chunk);
-    let rest = chunks.remainder();
-    whole && (rest.is_empty() || words.last().is_some_and(|word| word.to_le_bytes()[..rest.len()] == *rest))
 }

@@ -68,8 +68,11 @@ impl<S: Summary> Tree<S> {
             if !(number + 1).is_multiple_of(RUN as u64) {
                 return;
             }
-            // Of a parent whose first children have gone the rest is enough: its beginning is never asked for again.
-            let first = (number + 1 - RUN as u64).max(nodes.base);
+            let first = number + 1 - RUN as u64;
+            if first < nodes.base {
+                // Its first children have gone: it is never asked for.
+                return;
+            }
             let mut children = nodes.nodes.iter().skip((first - nodes.base) as usize);
             summary = children.next().cloned().unwrap_or_default();
             children.for_each(|child| summary.merge(child));

@@ -1,7 +1,9 @@
 //! The newest n events, however old they are.
 
 use super::Bounds;
-use crate::plan::limits::LAST_MAX;
+
+/// Largest n of `ff.last(n)`.
+pub const LAST_MAX: u64 = 1_000_000;
 
 /// A window of so many events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use hashbrown::HashTable;
 
+use crate::aggregate::entropy;
 use crate::key;
 
 /// Values, by 64 bits that are equal where they are equal, and their counts.
@@ -96,21 +97,8 @@ impl Tally {
         // In the order of the counts: no rounding then shows how the table lies.
         scratch.sort_unstable();
         let shares = scratch.chunk_by(|a, b| a == b).map(|counts| (counts[0], counts.len() as u64));
-        entropy(shares, self.total)
+        entropy::of_shares(shares, self.total)
     }
-}
-
-/// Entropy in nats of values of which so many have each count; counts rise.
-pub fn entropy(shares: impl Iterator<Item = (u64, u64)>, total: u64) -> Option<f64> {
-    if total == 0 {
-        return None;
-    }
-    let total = total as f64;
-    let part = |(count, values): (u64, u64)| {
-        let count = count as f64;
-        values as f64 * (count / total) * libm::log(total / count)
-    };
-    Some(shares.map(part).sum())
 }
 
 #[cfg(test)]
