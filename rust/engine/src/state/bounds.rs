@@ -58,13 +58,16 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
             // It sees nothing that it would not see at the watermark. What is folded cannot be told apart: all before the watermark is in.
             (Some(mark), kind) => {
                 let at_mark = window(question, plan, log, past, log.upper_bound(mark), mark);
+                if inside.low < at_mark.low && begun_before(question, plan) {
+                    (inside.low, inside.current) = (inside.high, false);
+                }
                 (inside.low, inside.begin) = (inside.low.max(at_mark.low), inside.begin.max(at_mark.begin));
                 if matches!(kind, Window::All(_) | Window::Hopping(_)) {
                     inside.high = inside.high.max(log.upper_bound(mark.saturating_sub(1)));
                 }
             }
         }
-        if inside.low < floor && matches!(plan.window, Window::Since(_)) {
+        if inside.low < floor && begun_before(question, plan) {
             // The event that began it has been forgotten.
             (inside.low, inside.current) = (inside.high, false);
         }
@@ -73,6 +76,12 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
         inside.past = whole && plan.past != plan::Past::None;
         insides.push(inside);
     }
+}
+
+/// Whether a window is one that an earlier event began, not the row's own.
+fn begun_before(question: &Question<'_>, plan: &WindowPlan) -> bool {
+    let own = question.newcomer.filter(|_| plan.current);
+    matches!(plan.window, Window::Since(_)) && !own.zip(plan.flag).is_some_and(|(run, flag)| run.flag(flag) & 1 == 1)
 }
 
 /// Position of the first event that is not forgotten for idleness, and whether what has been folded is not either.
