@@ -237,6 +237,7 @@ impl Compiler {
             ties,
             flag: None,
             head: 0,
+            plain: None,
             past: Past::None,
         };
         let since = match &definition.window {

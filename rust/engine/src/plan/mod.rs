@@ -312,6 +312,8 @@ pub(crate) struct WindowPlan {
     pub flag: Option<usize>,
     /// Index among the table's heads.
     pub head: usize,
+    /// Length of a rolling window that is nothing but that.
+    pub plain: Option<i64>,
     pub past: Past,
 }
 

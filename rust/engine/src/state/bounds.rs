@@ -33,7 +33,24 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
         log.upper_bound(question.t.saturating_sub(1))
     };
     let (floor, whole) = visible(question, log, past, end);
+    let plain = question.mark.is_none() && question.idle_after.is_none();
+    let (first, has_own) = (log.first(), question.newcomer.is_some());
+    let mut nested = end;
     for plan in &question.read.windows {
+        if let (Some(length), true) = (plan.plain, plain) {
+            // The most common windows are those that end with the row, shorter ones first.
+            let low = log.upper_bound_below(plan.head, question.t.saturating_sub(length), nested);
+            nested = low;
+            insides.push(Inside {
+                low,
+                high: end,
+                reach: first,
+                current: has_own && plan.current,
+                past: false,
+                begin: 0,
+            });
+            continue;
+        }
         let newest = if plan.ties { end } else { strict };
         let mut inside = window(question, plan, log, past, newest, question.t);
         match (question.mark, &plan.window) {
@@ -47,6 +64,10 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
                 }
             }
         }
+        if inside.low < floor && matches!(plan.window, Window::Since(_)) {
+            // The event that began it has been forgotten.
+            (inside.low, inside.current) = (inside.high, false);
+        }
         inside.low = inside.low.max(floor).min(inside.high);
         inside.reach = log.first().max(floor);
         inside.past = whole && plan.past != plan::Past::None;
@@ -56,18 +77,20 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
 
 /// Position of the first event that is not forgotten for idleness, and whether what has been folded is not either.
 fn visible(question: &Question<'_>, log: Log<'_>, past: Option<&Past>, end: u64) -> (u64, bool) {
-    let (Some(past), Some(idle)) = (past, question.idle_after) else { return (0, past.is_some()) };
+    let Some(idle) = question.idle_after else { return (0, past.is_some()) };
     let mut later = question.t;
-    for position in (past.folded.min(end)..end).rev() {
+    let folded = past.map_or(log.first(), |past| past.folded);
+    for position in (folded.min(end)..end).rev() {
         let time = log.time(position);
         if later.saturating_sub(time) > idle {
             return (position + 1, false);
         }
         later = time;
     }
-    match past.newest {
-        Some(newest) if later.saturating_sub(newest) > idle => (past.folded, false),
-        _ => (past.floor, true),
+    match past {
+        None => (log.first(), false),
+        Some(past) if past.newest.is_some_and(|newest| later.saturating_sub(newest) > idle) => (past.folded, false),
+        Some(past) => (past.floor, true),
     }
 }
 
