@@ -83,3 +83,28 @@ def test_a_key_that_was_idle_for_too_long_leaves():
         engine.push({"ts": time, "key": f"k{time}", "x": 0.0, "flag": False})
     assert engine.stats()["keys"] <= 3
     assert engine.stats()["expired"] >= 197
+
+
+@pytest.mark.parametrize("others", [3, 30, 100])
+@pytest.mark.parametrize(
+    "window", ["100s", ff.hopping("100s", every="10s"), ff.session("100s"), ff.tumbling("100s")], ids=str
+)
+def test_a_busy_key_that_nothing_sees_goes_a_few_events_at_a_time_and_may_come_back(window, others):
+    """Found when a key that had begun to go got an event: what was kept of its past pointed before its log."""
+    stream = Stream("s", STREAM, time="ts")
+    x = col("x")
+    engine = Engine(
+        stream.features(
+            n=count().over("key", window), unique=x.n_unique().over("key", window), mode=x.mode().over("key", window)
+        )
+    )
+
+    def push(time, key, x):
+        return engine.push({"ts": time, "key": key, "x": x, "flag": False}).to_dict()
+
+    for place in range(1_000):
+        push(place // 500, "a", float(place))
+    for place in range(others):
+        push(1_000 + place, "b", 0.0)
+    assert push(1_000 + others, "a", 1.0) == {"n": 1, "unique": 1, "mode": 1.0}
+    assert push(1_000 + others, "a", 2.0) == {"n": 2, "unique": 2, "mode": 1.0}

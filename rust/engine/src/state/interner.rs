@@ -70,10 +70,8 @@ impl Interner {
     }
 
     pub fn bytes(&self) -> usize {
-        self.bytes
-            + self.index.allocation_size()
-            + self.texts.capacity() * size_of::<Entry>()
-            + self.free.capacity() * 4
+        // Not the list of free numbers: four bytes each, and a look that changes nothing may lengthen it.
+        self.bytes + self.index.allocation_size() + self.texts.capacity() * size_of::<Entry>()
     }
 }
 

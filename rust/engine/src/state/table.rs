@@ -419,13 +419,14 @@ impl Table {
     fn thin_out(&mut self, plan: &TablePlan, reference: Reference, texts: &mut Interner) -> bool {
         let block = self.slab.block(reference);
         let Some(number) = number_of(block, Header(block[0])) else { return false };
-        match &mut self.extras.get_mut(number).busy {
-            Some(busy) if busy.len() > STEPS_MAX => {
-                busy.drop_front(plan, STEPS_MAX, texts, |run, index, texts| release_texts(plan, run, index, texts));
-                true
-            }
-            _ => false,
+        let extra = self.extras.get_mut(number);
+        let Some(busy) = extra.busy.as_mut().filter(|busy| busy.len() > STEPS_MAX) else { return false };
+        busy.drop_front(plan, STEPS_MAX, texts, |run, index, texts| release_texts(plan, run, index, texts));
+        if let Some(past) = &mut extra.past {
+            // What is dropped here unfolded lies before all that a row to come sees.
+            past.folded = past.folded.max(busy.first());
         }
+        true
     }
 
     /// Lets the key go that has been idle for longest, about; false when there is none.
