@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod codec;
 pub mod definition;
 pub mod derive;
+pub mod encode;
 pub mod engine;
 pub mod error;
 pub mod event;
