@@ -383,7 +383,8 @@ impl Compiler {
         let tables = layout::tables(tables, layouts, &streams, &mut finished);
         let text = serde_json::to_string(definition).expect("a definition is plain data");
         let hash = blake3::Hasher::new().update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes()).finalize();
-        Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint: hash.to_hex().to_string() })
+        let fingerprint = hash.to_hex().to_string();
+        Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint, definition: text })
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Plan {
     pub ticks_per_second: i64,
     /// Hash of the definition and of the version of its meaning, 64 hex digits.
     pub fingerprint: String,
+    /// The definition as JSON, as this release writes it.
+    pub definition: String,
 }
 
 /// One stream of a plan.
