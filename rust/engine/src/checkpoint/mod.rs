@@ -51,11 +51,12 @@ impl Engine {
     /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then.
     ///
     /// A path is a folder where there is one, or where it ends with a separator; the folder is made then. `offsets` is JSON, given back by
-    /// `restore`. The rows of lookups are not written: they are given again.
+    /// `restore`. The rows of lookups are not written: they are given again. Nothing changes; the engine is asked for whole, as it takes
+    /// no event meanwhile, and so may be lent to another thread.
     ///
     /// # Errors
     /// The disk refuses, and what was there before is still there; or the request has no meaning.
-    pub fn checkpoint(&self, path: &Path, offsets: &str, keep: usize) -> Result<PathBuf, CheckpointError> {
+    pub fn checkpoint(&mut self, path: &Path, offsets: &str, keep: usize) -> Result<PathBuf, CheckpointError> {
         if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(offsets) {
             return refused(path, format!("its offsets are no JSON object: {error}"));
         }
