@@ -196,7 +196,9 @@ def test_lookups_are_given_their_rows_again(tmp_path):
 def test_a_changed_definition_is_refused_by_name(tmp_path):
     path = engine_of(EVENTS[:50]).checkpoint(tmp_path / "state.ff")
     other = PAYMENTS.features(n=count().over("card", "1ms"), total=col("x").sum().over("shop"))
-    with pytest.raises(CheckpointError, match=r"another definition \(fingerprint .*`total` is changed.*`shops`.* gone") as caught:
+    with pytest.raises(
+        CheckpointError, match=r"another definition \(fingerprint .*`total` is changed.*`shops`.* gone"
+    ) as caught:
         Engine.restore(other, path)
     assert (caught.value.fault, caught.value.place) == ("refused", str(path))
     assert caught.value.code == "checkpoint"
@@ -307,7 +309,9 @@ def test_the_one_before_is_used_and_the_damage_is_named(three, how):
     assert_is_at(engine, 40)
     damage(three / "checkpoint-2.ff", "cut")
     damage(three / "checkpoint-1.ff", "cut")
-    with pytest.raises(CheckpointError, match=r"none .* is whole.*checkpoint-3\.ff.*checkpoint-2\.ff.*checkpoint-1\.ff"):
+    with pytest.raises(
+        CheckpointError, match=r"none .* is whole.*checkpoint-3\.ff.*checkpoint-2\.ff.*checkpoint-1\.ff"
+    ):
         Engine.restore(FEATURES, three)
 
 
@@ -342,7 +346,7 @@ def test_another_definition_does_not_lead_to_an_older_checkpoint(three):
 @pytest.mark.parametrize("name", ["nothing.ff", "nothing/", "here"])
 def test_nothing_there_is_said(tmp_path, name):
     (tmp_path / "here").mkdir()
-    with pytest.raises(CheckpointError, match="does not exist|cannot be read|has no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"does not exist|cannot be read|has no checkpoint"):
         Engine.restore(FEATURES, f"{tmp_path}/{name}")
 
 
@@ -356,11 +360,21 @@ def test_a_disk_that_refuses_leaves_what_was_there(tmp_path, path):
     assert (tmp_path / "file").read_text() == "here"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
-def test_a_full_disk_is_said_and_nothing_is_believed():
-    """What is written is a file of its own, so that the device itself is never written to: a rename over it is refused."""
-    with pytest.raises(CheckpointError):
-        engine_of(EVENTS[:5]).checkpoint("/dev/full/state.ff")
+@pytest.mark.parametrize("bytes_max", [0, 1, 12, 5_000])
+def test_a_disk_that_takes_no_more_leaves_the_one_before(three, bytes_max):
+    """The limit on the size of a file stands in for a full disk: a write is cut short, and the next one fails."""
+    resource = pytest.importorskip("resource")
+    engine, before = engine_of(EVENTS), {each: each.read_bytes() for each in three.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"could not be written.*is still there") as caught:
+            engine.checkpoint(three)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.fault == "disk"
+    assert {each: each.read_bytes() for each in three.iterdir()} == before
+    assert Engine.restore(FEATURES, three).offsets == {"place": 60}
 
 
 @pytest.mark.parametrize("keep", [0, -1, True, 1.5, "3"])

@@ -192,7 +192,7 @@ class Engine:
         """Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then."""
     @property
     def _restored(self) -> tuple[str, Path, list[str]] | None:
-        """Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way."""
+        """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
 

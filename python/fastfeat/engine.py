@@ -121,11 +121,11 @@ class Engine(_core.Engine):
 
     @classmethod
     def restore(cls, features: FeatureSet, path: str | os.PathLike[str], **options: Any) -> Self:
-        """An engine that goes on from a checkpoint as if it had never stopped, to the bit; `options` are those of `Engine`.
+        """An engine that goes on from a checkpoint as if it had never stopped, to the bit.
 
-        Of a folder it takes the newest checkpoint that is whole, and warns of damaged ones by name. The features are those
-        that it was written with, `idle_after` too; lookups are given their rows again. Where the sources stood is in
-        `engine.offsets`.
+        `options` are those of `Engine`. Of a folder it takes the newest checkpoint that is whole, and warns of damaged
+        ones by name. The features are those that it was written with, `idle_after` too; lookups are given their rows
+        again. Where the sources stood is in `engine.offsets`.
         """
         engine = cls(features, _checkpoint=path, **options)
         for damage in () if engine._restored is None else engine._restored[2]:
@@ -137,9 +137,10 @@ class Engine(_core.Engine):
     ) -> Path:
         """Writes all state to a file that is whole or absent, whatever happens; where it is then.
 
-        `offsets` says where the sources stood, as what JSON can hold, e.g. `{"payments": {"0": 1_204}}`. A path that is
-        a folder, or ends as one, gets a new file; the newest `keep` of them stay. Other threads of Python go on while it is
-        written, this engine takes no event meanwhile. Raises CheckpointError; what was there before is then still there.
+        `offsets` says where the sources stood, as what JSON can hold, e.g. `{"payments": {"0": 1_204}}`. A path that
+        is a folder, or ends as one, gets a new file; the newest `keep` of them stay. Other threads of Python go on
+        while it is written, this engine takes no event meanwhile. Raises CheckpointError; what was there before is
+        then still there.
         """
         return self._checkpoint(_path(path), _offsets_json(offsets or {}), _keep(keep))
 

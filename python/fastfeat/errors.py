@@ -202,8 +202,8 @@ class CheckpointError(FastfeatError, ValueError):
         self.place = place
         """The file or folder."""
         self.fault = fault
-        """`damaged`: the bytes are not what was written. `refused`: it does not fit what was asked for. `disk`: the disk
-        could not be read or written."""
+        """`damaged`: the bytes are not what was written. `refused`: it does not fit what was asked for.
+        `disk`: the disk could not be read or written."""
         self.message = message
         """What was found, where, and the way out."""
 

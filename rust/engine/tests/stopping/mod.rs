@@ -76,7 +76,7 @@ pub fn features() -> Vec<Json> {
                     "window": window, "include_current": variety % 4 != 0,
                     "ties": if variety % 6 == 0 { "exclude" } else { "include" },
                 }});
-                if compile(&[feature.clone()], 0, "reject").is_some() {
+                if compile(std::slice::from_ref(&feature), 0, "reject").is_some() {
                     made.push(feature);
                 }
             }
