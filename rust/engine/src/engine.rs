@@ -13,6 +13,7 @@ use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
 use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
+use crate::stage::{Probe, Stage};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
 use crate::state::table::{Key, Table};
@@ -108,6 +109,16 @@ enum Stay {
     Late(i64),
 }
 
+/// Which row is wanted.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    t: i64,
+    /// With this the event is one of its row, before the watermark it names where it is late.
+    own: Option<Option<i64>>,
+    /// Whether the event is there to stay.
+    stores: bool,
+}
+
 /// What an engine has seen and holds.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
@@ -169,6 +180,20 @@ impl Engine {
     /// [`EventError::Memory`] when it has a new key and the limit is reached. Nothing has changed then but the counts.
     #[inline]
     pub fn push(&mut self, stream: usize, event: &mut Event) -> Result<bool, EventError> {
+        self.push_probed(stream, event, &mut ())
+    }
+
+    /// As `push`, and `probe` hears of every stage as it ends.
+    ///
+    /// # Errors
+    /// Those of `push`.
+    #[inline]
+    pub fn push_probed(
+        &mut self,
+        stream: usize,
+        event: &mut Event,
+        probe: &mut impl Probe,
+    ) -> Result<bool, EventError> {
         let (t, mark) = self.times(stream, event);
         let plan = Arc::clone(&self.plan);
         let stay = match mark {
@@ -186,13 +211,14 @@ impl Engine {
             _ => Stay::Store,
         };
         self.locate(&plan, stream, event, stay != Stay::Look);
+        probe.ended(Stage::Find);
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
             let clock = &mut self.clocks[stream];
             clock.newest = clock.newest.max(Some(t));
             clock.events += 1;
         }
-        self.answer(&plan, stream, event, t, stay);
+        self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
     }
 
@@ -212,7 +238,7 @@ impl Engine {
             _ => Stay::Look,
         };
         self.locate(&plan, stream, event, false);
-        self.answer(&plan, stream, event, t, stay);
+        self.answer(&plan, stream, event, t, stay, &mut ());
         Ok(!plan.streams[stream].outputs.is_empty())
     }
 
@@ -231,7 +257,7 @@ impl Engine {
         }
         self.locate(&plan, stream, event, false);
         self.scratch.located.iter_mut().for_each(|located| located.keyed &= located.found.is_some());
-        self.read(&plan, stream, event, at, None, false);
+        self.read(&plan, stream, event, Asked { t: at, own: None, stores: false }, &mut ());
         Ok(())
     }
 
@@ -373,13 +399,14 @@ impl Engine {
     }
 
     /// Answers every read of the event's row and, when it is there to stay, stores it.
-    fn answer(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, stay: Stay) {
+    fn answer(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, stay: Stay, probe: &mut impl Probe) {
         let late = if let Stay::Late(mark) = stay { Some(mark) } else { None };
-        self.read(plan, stream, event, t, Some(late), stay == Stay::Store);
+        self.read(plan, stream, event, Asked { t, own: Some(late), stores: stay == Stay::Store }, probe);
     }
 
-    /// Answers every read of a row at `t`. With `own` the event is one of its row, before the watermark it names where it is late.
-    fn read(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, own: Option<Option<i64>>, stores: bool) {
+    /// Answers every read of a row.
+    fn read(&mut self, plan: &Plan, stream: usize, event: &mut Event, asked: Asked, probe: &mut impl Probe) {
+        let Asked { t, own, stores } = asked;
         let (plan_stream, ticks) = (&plan.streams[stream], plan.ticks_per_second);
         let Scratch { keys, located, record, cells, borrowed } = &mut self.scratch;
         cells.values.resize(plan_stream.cells, NULL);
@@ -406,6 +433,7 @@ impl Engine {
                 };
                 table.answer(located.found, &question, &self.interner, cells);
             }
+            probe.ended(Stage::Answer);
             if is_own && !stores {
                 borrowed.extend(texts(table_plan, run, 0));
             }
@@ -414,6 +442,7 @@ impl Engine {
                 let key = Key { hash: located.hash, bytes: &keys[located.start..located.end] };
                 table.store(table_plan, located.found, key, run, mark, &mut self.interner);
                 table.expire(table_plan, mark, &mut self.interner);
+                probe.ended(Stage::Store);
             }
         }
         for read in plan_stream.reads.iter().filter(|read| !read.own) {
@@ -434,12 +463,14 @@ impl Engine {
             };
             table.answer(found, &question, &self.interner, cells);
             keys.truncate(start);
+            probe.ended(Stage::Answer);
         }
         let mut context = self.lookups.context(ticks, stores);
         finish(plan_stream, event, cells, &self.interner, &mut self.row, &mut context);
         for id in borrowed.drain(..) {
             self.interner.release(id);
         }
+        probe.ended(Stage::Row);
     }
 }
 

@@ -22,5 +22,6 @@ pub mod lookup;
 pub mod plan;
 pub mod row;
 pub mod schema;
+pub mod stage;
 mod state;
 pub mod window;

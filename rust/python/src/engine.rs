@@ -13,7 +13,7 @@ use fastfeat_engine::plan::Plan;
 use fastfeat_lightgbm::{Library, Model, Output};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyDict, PyString, PyTuple};
+use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 use crate::convert::FieldNames;
 use crate::layout::Layout;
@@ -327,6 +327,17 @@ impl Engine {
         }
         stats.set_item("lookups", lookups)?;
         Ok(stats)
+    }
+
+    /// Pushes pairs of a stream's name (None for the features' own) and an event, a dict or JSON in bytes, and times the engine alone:
+    /// nanoseconds by chunk of events, how many were pushed, how many refused.
+    fn _time_chunks(&self, events: &Bound<'_, PyList>) -> PyResult<(Vec<u64>, usize, usize)> {
+        self.time_chunks(events)
+    }
+
+    /// Pushes such pairs as push does, or score where there is a model, and gives the nanoseconds of each stage over all of them.
+    fn _time_stages<'py>(&self, events: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
+        self.time_stages(events)
     }
 
     /// Names of the features, in the order of the row.

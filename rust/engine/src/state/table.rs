@@ -403,6 +403,12 @@ impl Table {
             let Some(hash) = self.expiry.as_mut().and_then(|expiry| expiry.pop_due(mark)) else { return };
             let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
             if let Some(reference) = self.index.find(hash, |reference| due(reference) < mark) {
+                if self.thin_out(plan, reference, texts) {
+                    if let Some(expiry) = &mut self.expiry {
+                        expiry.put(hash, mark.saturating_sub(1));
+                    }
+                    return;
+                }
                 self.remove(plan, hash, reference, texts);
                 self.expired += 1;
             } else if let Some(due) = self.index.find(hash, |_| true).map(due)
@@ -410,6 +416,19 @@ impl Table {
             {
                 expiry.put(hash, due);
             }
+        }
+    }
+
+    /// Drops some events of a key that nothing can see any more; false when so few are left that it can go at once.
+    fn thin_out(&mut self, plan: &TablePlan, reference: Reference, texts: &mut Interner) -> bool {
+        let block = self.slab.block(reference);
+        let Some(number) = number_of(block, Header(block[0])) else { return false };
+        match &mut self.extras.get_mut(number).busy {
+            Some(busy) if busy.len() > STEPS_MAX => {
+                busy.drop_front(plan, STEPS_MAX, texts, |run, index, texts| release_texts(plan, run, index, texts));
+                true
+            }
+            _ => false,
         }
     }
 
