@@ -233,3 +233,23 @@ fn another_format_is_refused_by_number() {
     let refused = restored(&plan, Options::default(), b"PK\x03\x04 something else").expect_err("no checkpoint");
     assert!(refused.contains("it does not begin as a checkpoint"), "{refused}");
 }
+
+/// A key of many events that are not folded yet is let go a few at a time; one event of it comes in between.
+#[test]
+fn a_busy_key_that_comes_back_while_it_is_let_go_goes_on() {
+    let sums: Vec<Json> = features().into_iter().filter(|feature| feature["name"] == "sum_amount_2").collect();
+    assert_eq!(sums.len(), 1);
+    let plan = compile(&sums, 10_000, "reject").expect("compiles");
+    let options = Options { idle_after: Some(100_000), ..Options::default() };
+    let both = |at: u64, card: &str| {
+        let text = format!(r#"{{"ts":{at},"card":"{card}","shop":"{card}","amount":1,"count":1,"declined":true}}"#);
+        [(0, text.clone()), (1, text)]
+    };
+    let mut many: Vec<Raw> = (0..1_000).flat_map(|place| both(1_000 + place, "busy")).collect();
+    for place in 0..10 {
+        many.extend(both(200_000 + place, "other"));
+        many.extend(both(200_010 + place, "busy"));
+        many.extend(both(200_020 + place, "another"));
+    }
+    assert_goes_on(&plan, &options, &many, &[900, 2_001, 2_002, 2_003, 2_010]);
+}

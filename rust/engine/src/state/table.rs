@@ -423,9 +423,14 @@ impl Table {
     fn thin_out(&mut self, plan: &TablePlan, reference: Reference, texts: &mut Interner) -> bool {
         let block = self.slab.block(reference);
         let Some(number) = number_of(block, Header(block[0])) else { return false };
-        match &mut self.extras.get_mut(number).busy {
+        let extra = self.extras.get_mut(number);
+        match &mut extra.busy {
             Some(busy) if busy.len() > STEPS_MAX => {
                 busy.drop_front(plan, STEPS_MAX, texts, |run, index, texts| release_texts(plan, run, index, texts));
+                if let Some(past) = &mut extra.past {
+                    // Nothing sees those that were to be folded yet either; an event may still come before all have gone.
+                    past.folded = past.folded.max(busy.first());
+                }
                 true
             }
             _ => false,
