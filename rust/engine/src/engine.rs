@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::definition::{FieldKind, OnLate};
+use crate::encode::encode_fields;
 use crate::error::EventError;
 use crate::event::{Event, Value};
 use crate::explain::filler;
@@ -50,14 +51,14 @@ pub enum OnLimit {
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) plan: Arc<Plan>,
-    options: Options,
+    pub(crate) options: Options,
     pub(crate) tables: Vec<Table>,
     pub(crate) interner: Interner,
-    lookups: Lookups,
+    pub(crate) lookups: Lookups,
     pub(crate) clocks: Vec<Clock>,
-    late: LateEvents,
-    evicted: u64,
-    refused: u64,
+    pub(crate) late: LateEvents,
+    pub(crate) evicted: u64,
+    pub(crate) refused: u64,
     row: FeatureRow,
     scratch: Scratch,
 }
@@ -66,9 +67,12 @@ pub struct Engine {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock {
     pub newest: Option<i64>,
-    events: u64,
-    late: u64,
+    pub events: u64,
+    pub late: u64,
+    pub invalid: u64,
 }
+
+encode_fields!(Clock { newest, events, late, invalid });
 
 /// Buffers of one event, reused.
 #[derive(Debug, Default)]
@@ -124,6 +128,8 @@ pub struct Stats {
     pub events: Vec<u64>,
     /// Late events, by stream.
     pub late: Vec<u64>,
+    /// Events that broke a rule, by stream, as far as they were counted.
+    pub invalid: Vec<u64>,
     /// Bytes that the state holds, reference data included.
     pub state_bytes: u64,
     /// Newest event time by stream, in ticks.
@@ -284,6 +290,7 @@ impl Engine {
             keys: self.tables.iter().map(|table| table.keys() as u64).sum(),
             events: self.clocks.iter().map(|clock| clock.events).collect(),
             late: self.clocks.iter().map(|clock| clock.late).collect(),
+            invalid: self.clocks.iter().map(|clock| clock.invalid).collect(),
             newest: self.clocks.iter().map(|clock| clock.newest).collect(),
             state_bytes: self.bytes(),
             lookups: self.lookups.stats(&self.plan.lookups),
@@ -323,6 +330,11 @@ impl Engine {
         self.clocks[stream].late += 1;
         self.late.add(LateRecord { stream, time, newest, emitted: false });
         self.late_error(stream, time, newest)
+    }
+
+    /// Counts an event that its schema has refused.
+    pub fn count_invalid(&mut self, stream: usize) {
+        self.clocks[stream].invalid += 1;
     }
 
     #[cold]

@@ -76,6 +76,11 @@ impl KeyIndex {
         self.len -= 1;
     }
 
+    /// Every reference, in no order that may leave the engine.
+    pub fn references(&self) -> impl Iterator<Item = u32> {
+        self.shards.iter().flat_map(|shard| shard.iter().map(|&(_, reference)| reference))
+    }
+
     /// Number of keys.
     pub fn keys(&self) -> usize {
         self.len

@@ -5,9 +5,14 @@
 //! What does not fit goes to `wide.rs`, which holds any double. One rounding happens, at the end.
 
 use super::wide;
+use crate::encode::encode_fields;
 
 /// Bits of magnitude a value may have in units of the scale: its square stays below 2^252.
 const VALUE_BITS: i32 = 126;
+
+/// Between these lie the units that doubles, and whole numbers, have.
+pub(super) const SCALE_MIN: i32 = -1074;
+pub(super) const SCALE_MAX: i32 = 1024;
 
 /// No value has set a scale yet.
 pub const UNSET: i32 = i32::MAX / 2;
@@ -51,6 +56,8 @@ pub fn fixed_parts(mantissa: u64, exponent: i32, negative: bool, scale: i32) -> 
 /// Unsigned 256-bit number, low word first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct U256(pub [u64; 4]);
+
+encode_fields!(U256 { 0 });
 
 impl U256 {
     /// The square of a magnitude below 2^127.
@@ -138,6 +145,8 @@ pub struct Moments {
     /// Sum of squares; stays zero where no variance is asked for.
     pub squares: U256,
 }
+
+encode_fields!(Moments { sum, squares });
 
 impl Moments {
     /// One value more; `None` when the sums do not fit.

@@ -5,6 +5,7 @@
 
 use super::exact::{self, Moments, U256, UNSET};
 use super::wide::WideMoments;
+use crate::encode::{Broken, Decode, Encode, Input};
 
 /// Count, sum and sum of squares.
 #[derive(Clone, Debug)]
@@ -19,6 +20,25 @@ pub struct MomentSum {
 impl Default for MomentSum {
     fn default() -> Self {
         Self { count: 0, scale: UNSET, narrow: Moments::default(), wide: None }
+    }
+}
+
+impl Encode for MomentSum {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.count.encode(out);
+        self.scale.encode(out);
+        self.narrow.encode(out);
+        self.wide.encode(out);
+    }
+}
+
+impl Decode for MomentSum {
+    fn decode(input: &mut Input<'_>) -> Result<Self, Broken> {
+        let sum = Self { count: input.read()?, scale: input.read()?, narrow: input.read()?, wide: input.read()? };
+        if sum.scale != UNSET && !(exact::SCALE_MIN..=exact::SCALE_MAX).contains(&sum.scale) {
+            return Err(Broken(format!("a sum in units of 2^{}", sum.scale)));
+        }
+        Ok(sum)
     }
 }
 

@@ -42,6 +42,11 @@ impl Expiry {
         self.bytes += (keys.capacity() - before) * 8;
     }
 
+    /// Every step: when it begins, and the hashes of its keys in the order in which they were put in.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = (i64, &[u64])> {
+        self.due.iter().map(|(&step, keys)| (step.saturating_mul(self.step), &keys[..]))
+    }
+
     /// A key whose step has passed by `now`.
     pub fn pop_due(&mut self, now: i64) -> Option<u64> {
         let passed = self.step(now);

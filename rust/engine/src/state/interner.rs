@@ -4,6 +4,22 @@ use hashbrown::HashTable;
 
 use crate::key;
 
+/// Texts by the order of their bytes: a number that does not tell in which order they came.
+#[derive(Debug)]
+pub(crate) struct TextOrder {
+    /// Numbers of the texts in use, in order.
+    pub ids: Vec<u32>,
+    /// Place in the order, by number.
+    places: Vec<u32>,
+}
+
+impl TextOrder {
+    /// The place of a text that is in use; null stays null.
+    pub fn place(&self, id: u32) -> u32 {
+        if id == ABSENT { ABSENT } else { self.places[id as usize] }
+    }
+}
+
 /// No text has this number: it stands for null.
 pub(crate) const ABSENT: u32 = u32::MAX;
 
@@ -63,6 +79,33 @@ impl Interner {
     /// One use more of a text that is in use.
     pub fn hold(&mut self, id: u32) {
         self.texts[id as usize].uses += 1;
+    }
+
+    /// The texts in use, in order.
+    pub fn order(&self) -> TextOrder {
+        let mut ids: Vec<u32> = (0..self.texts.len() as u32).filter(|&id| self.texts[id as usize].uses > 0).collect();
+        ids.sort_unstable_by(|&a, &b| self.text(a).cmp(self.text(b)));
+        let mut places = vec![ABSENT; self.texts.len()];
+        for (place, &id) in ids.iter().enumerate() {
+            places[id as usize] = place as u32;
+        }
+        TextOrder { ids, places }
+    }
+
+    /// Takes in a text that is not there and that nothing uses yet; its number is the count of those before it.
+    pub fn load(&mut self, text: &str) {
+        let id = self.acquire(text);
+        self.texts[id as usize].uses = 0;
+    }
+
+    /// How many texts have been taken in.
+    pub fn loaded_len(&self) -> u64 {
+        self.texts.len() as u64
+    }
+
+    /// A text that nothing uses.
+    pub fn unused(&self) -> Option<&str> {
+        self.texts.iter().find(|entry| entry.uses == 0).map(|entry| &*entry.text)
     }
 
     pub fn text(&self, id: u32) -> &str {

@@ -19,6 +19,8 @@ use crate::aggregate::registers::Registers;
 use crate::definition::FieldKind;
 use crate::plan::{LanePlan, LogColumn, PartPlan, TablePlan};
 
+mod saved;
+
 /// What one lane keeps.
 #[derive(Debug)]
 pub(super) enum Part {

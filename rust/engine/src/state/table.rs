@@ -29,6 +29,10 @@ const EXPIRED_MAX: usize = 4;
 /// An extra is measured again after so many events.
 const MEASURED_EVERY: u8 = 16;
 
+mod saved;
+
+pub(crate) use saved::Loading;
+
 #[derive(Debug)]
 pub(crate) struct Table {
     index: KeyIndex,
