@@ -14,6 +14,7 @@ from fastfeat.errors import (
     Problem,
     TooOld,
 )
+from fastfeat.estimates import Estimate
 from fastfeat.explanation import Explanation
 from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
@@ -30,6 +31,7 @@ __all__ = [
     "Categorical",
     "DefinitionError",
     "Engine",
+    "Estimate",
     "Explanation",
     "Expr",
     "FastfeatError",

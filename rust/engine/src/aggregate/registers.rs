@@ -3,6 +3,7 @@
 //! It is a function of the set of values alone: no order, no repetition and no grouping shows in it.
 
 use super::sketch;
+use crate::heap::{heap, room};
 
 /// So many different values are counted exactly.
 pub const EXACT_MAX: usize = 128;
@@ -66,8 +67,8 @@ impl Registers {
     /// Bytes beyond its own size.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Few(hashes) => hashes.capacity() * 8,
-            Self::Many(registers) => registers.len(),
+            Self::Few(hashes) => room::<u64>(hashes.capacity()),
+            Self::Many(registers) => heap(registers.len()),
         }
     }
 }

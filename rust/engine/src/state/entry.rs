@@ -11,6 +11,7 @@ use super::log::Log;
 use super::past::{Part, Past};
 use crate::aggregate::What;
 use crate::derive;
+use crate::heap::room;
 use crate::plan::{self, Job, Mask};
 
 /// Time and value of an event.
@@ -47,7 +48,7 @@ impl Entries {
     }
 
     pub fn bytes(&self) -> usize {
-        self.newest.capacity() * size_of::<Entry>()
+        room::<Entry>(self.newest.capacity())
     }
 }
 

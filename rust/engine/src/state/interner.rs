@@ -1,19 +1,23 @@
 //! Texts of the log as numbers: one copy of each, as long as an event in the state has it.
 
-use hashbrown::HashTable;
-
-use crate::key;
+use crate::heap::{heap, room};
+use crate::key::{self, KeyIndex};
 
 /// No text has this number: it stands for null.
 pub(crate) const ABSENT: u32 = u32::MAX;
 
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
-    index: HashTable<u32>,
-    texts: Vec<Entry>,
+    index: KeyIndex,
+    /// In chunks that never move, so that growing copies nothing.
+    chunks: Vec<Vec<Entry>>,
     free: Vec<u32>,
+    /// Bytes of the texts themselves.
     bytes: usize,
 }
+
+/// Texts of a chunk.
+const CHUNK: usize = 1 << 10;
 
 #[derive(Debug)]
 struct Entry {
@@ -23,57 +27,79 @@ struct Entry {
 }
 
 impl Interner {
+    fn entry(&self, id: u32) -> &Entry {
+        &self.chunks[id as usize / CHUNK][id as usize % CHUNK]
+    }
+
+    fn entry_mut(&mut self, id: u32) -> &mut Entry {
+        &mut self.chunks[id as usize / CHUNK][id as usize % CHUNK]
+    }
+
     /// The number of a text that is now used once more.
     pub fn acquire(&mut self, text: &str) -> u32 {
         let hash = key::hash(text.as_bytes());
-        if let Some(&id) = self.index.find(hash, |&id| &*self.texts[id as usize].text == text) {
-            self.texts[id as usize].uses += 1;
+        if let Some(id) = self.index.find(hash, |id| &*self.entry(id).text == text) {
+            self.entry_mut(id).uses += 1;
             return id;
         }
         let entry = Entry { text: text.into(), hash, uses: 1 };
-        self.bytes += text.len();
+        self.bytes += heap(text.len());
         let id = match self.free.pop() {
             Some(id) => {
-                self.texts[id as usize] = entry;
+                *self.entry_mut(id) = entry;
                 id
             }
             None => {
-                self.texts.push(entry);
-                self.texts.len() as u32 - 1
+                if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+                    self.chunks.push(Vec::with_capacity(CHUNK));
+                }
+                let before = (self.chunks.len() - 1) * CHUNK;
+                let chunk = self.chunks.last_mut().expect("one with room has been put in");
+                chunk.push(entry);
+                (before + chunk.len() - 1) as u32
             }
         };
         assert!(id != ABSENT, "the state holds 2^32 - 1 different texts at most");
-        self.index.insert_unique(hash, id, |&id| self.texts[id as usize].hash);
+        self.index.insert(hash, id);
         id
     }
 
     /// One use less; the last one frees the text.
     pub fn release(&mut self, id: u32) {
-        let entry = &mut self.texts[id as usize];
+        let entry = self.entry_mut(id);
         entry.uses -= 1;
         if entry.uses == 0 {
-            let slot = self.index.find_entry(entry.hash, |&other| other == id);
-            slot.expect("a text in use is in the index").remove();
-            self.bytes -= entry.text.len();
-            entry.text = Box::default();
+            let (text, hash) = (std::mem::take(&mut entry.text), entry.hash);
+            self.bytes -= heap(text.len());
+            self.index.remove(hash, id);
             self.free.push(id);
         }
     }
 
     /// One use more of a text that is in use.
     pub fn hold(&mut self, id: u32) {
-        self.texts[id as usize].uses += 1;
+        self.entry_mut(id).uses += 1;
     }
 
     pub fn text(&self, id: u32) -> &str {
-        &self.texts[id as usize].text
+        &self.entry(id).text
     }
 
     pub fn bytes(&self) -> usize {
+        let full = self.chunks.len().saturating_sub(1) * room::<Entry>(CHUNK);
+        // What has not been written to yet of the newest chunk is no memory of the process.
+        let newest = self.chunks.last().map_or(0, |chunk| room::<Entry>(chunk.len()));
         self.bytes
-            + self.index.allocation_size()
-            + self.texts.capacity() * size_of::<Entry>()
-            + self.free.capacity() * 4
+            + self.index.bytes()
+            + full
+            + newest
+            + room::<Vec<Entry>>(self.chunks.capacity())
+            + room::<u32>(self.free.capacity())
+    }
+
+    /// Bytes by which it may grow at once.
+    pub fn growth_bytes(&self) -> usize {
+        self.index.growth_bytes()
     }
 }
 
@@ -89,7 +115,7 @@ mod tests {
         interner.release(a);
         assert_eq!(interner.text(a), "a");
         interner.release(a);
-        assert_eq!(interner.index.len(), 0);
+        assert_eq!(interner.index.keys(), 0);
         assert_eq!(interner.acquire("b"), a, "its number is used again");
     }
 }
