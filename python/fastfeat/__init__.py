@@ -16,6 +16,7 @@ from fastfeat.errors import (
     Problem,
     TooOld,
 )
+from fastfeat.estimates import Estimate
 from fastfeat.explanation import Explanation
 from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
@@ -34,6 +35,7 @@ __all__ = [
     "CheckpointWarning",
     "DefinitionError",
     "Engine",
+    "Estimate",
     "Explanation",
     "Expr",
     "FastfeatError",

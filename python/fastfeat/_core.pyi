@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Buffer, Self, disjoint_base
 
-__all__ = ["Engine", "LookupTable", "Plan", "Reason", "Row", "ScoreResult", "restore_row"]
+__all__ = ["Engine", "LookupTable", "Plan", "Reason", "Row", "ScoreResult", "registry", "restore_row"]
 
 _Value: TypeAlias = float | bool | str | datetime | list[Any] | None
 _Default = TypeVar("_Default")
@@ -34,6 +34,20 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Hash of the definition and of the version of its meaning, 64 hex digits."""
+    @property
+    def tables(self) -> list[tuple[str, list[str]]]:
+        """Names of the tables of its state, e.g. `payments by card`, each with the parts of its key."""
+    def estimate(
+        self,
+        expected: list[tuple[int, float]],
+        *,
+        days: float,
+        key_bytes: int,
+        texts: int,
+        text_bytes: int,
+        idle_after_ns: int | None = None,
+    ) -> tuple[list[tuple[int, int]], int]:
+        """Keys with state and their bytes, by table, and the bytes of texts; `expected` is keys and events a day."""
     def describe(self) -> str:
         """The plan as a text for people: which state exists, and why."""
 
@@ -199,6 +213,9 @@ class Engine:
         """Nanoseconds of each stage over all events."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
+
+def registry() -> dict[str, list[str]]:
+    """Names of everything that a definition can say: `aggregations`, `windows`, `functions`."""
 
 def restore_row(
     names: list[str] | tuple[str, ...],

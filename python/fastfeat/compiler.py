@@ -20,13 +20,39 @@ class Compiled:
     """E.g. `float64`, `list(string)`."""
     fingerprint: str
     description: str
+    _plan: _core.Plan
+
+    @property
+    def tables(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Names of the tables of its state, each with the parts of its key."""
+        return tuple((name, tuple(key)) for name, key in self._plan.tables)
+
+    def estimate(
+        self,
+        expected: list[tuple[int, float]],
+        *,
+        days: float,
+        key_bytes: int,
+        texts: int,
+        text_bytes: int,
+        idle_after_ns: int | None,
+    ) -> tuple[list[tuple[int, int]], int]:
+        """Keys with state and their bytes, by table, and the bytes of texts; `expected` is keys and events a day."""
+        return self._plan.estimate(
+            expected,
+            days=days,
+            key_bytes=key_bytes,
+            texts=texts,
+            text_bytes=text_bytes,
+            idle_after_ns=idle_after_ns,
+        )
 
 
 def compile_definition(definition: str) -> Compiled:
     """Checks a definition, as JSON; raises `DefinitionError` where it cannot work."""
     plan = _core.Plan(definition)
     types = tuple(name.lower() for name in plan.types)
-    return Compiled(tuple(plan.names), types, plan.fingerprint, plan.describe())
+    return Compiled(tuple(plan.names), types, plan.fingerprint, plan.describe(), plan)
 
 
 def read_lookup_table(place: str, table: object) -> LookupTable:

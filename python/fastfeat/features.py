@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfeat.compiler import Compiled, compile_definition
 from fastfeat.definition import Definition, Feature, decode, encode
 from fastfeat.errors import DefinitionError, check_text, shown
+from fastfeat.estimates import Estimate, estimate
 from fastfeat.expressions import Expr, refuse_unfinished
 from fastfeat.lookups import Lookup
 from fastfeat.naming import named
@@ -112,6 +114,44 @@ class FeatureSet:
     def describe(self) -> str:
         """The plan as a text for people: which state is kept, and for which feature."""
         return self._compiled.description
+
+    def estimate(
+        self,
+        *,
+        keys: int | Mapping[str, int],
+        events_per_key_per_day: float | Mapping[str, float],
+        days: float = 90.0,
+        key_bytes: int = 16,
+        texts: int = 1_000,
+        text_bytes: int = 16,
+        idle_after: str | timedelta | None = None,
+    ) -> Estimate:
+        """What the state will take: bytes in all, per key, and by table. Nothing is deployed for it; it takes a moment.
+
+        `keys` and `events_per_key_per_day` are one number for all keys, or one for each, such as
+        `{"card": 1_000_000, "merchant": 20_000}` (of several columns `"card, merchant"`). Events come at times of
+        chance, have no nulls, and meet half of the conditions; `days` is how long they have been coming. A text of a
+        key has `key_bytes`; the text columns that events are remembered by have `texts` different values of
+        `text_bytes`. `idle_after` is that of the engine.
+
+        >>> payments = ff.Stream(
+        ...     "payments", {"ts": ff.Timestamp("us"), "card": ff.String(), "amount": ff.Float64()}, time="ts"
+        ... )
+        >>> features = payments.features(spend=ff.col("amount").sum().over("card", "24h"))
+        >>> size = features.estimate(keys=1_000_000, events_per_key_per_day=3)
+        >>> 50e6 < size.bytes < 300e6
+        True
+        """
+        return estimate(
+            self._compiled,
+            keys=keys,
+            events_per_key_per_day=events_per_key_per_day,
+            days=days,
+            key_bytes=key_bytes,
+            texts=texts,
+            text_bytes=text_bytes,
+            idle_after=idle_after,
+        )
 
     def __len__(self) -> int:
         return len(self._features)

@@ -370,14 +370,20 @@ impl Engine {
         }
     }
 
-    /// Makes room for the event's new keys, or refuses it.
+    /// Makes room for the event, or refuses it where it has a new key.
     fn make_room(&mut self, plan: &Plan, stream: usize) -> Result<(), EventError> {
         let Some(limit) = self.options.memory_limit else { return Ok(()) };
-        let is_new = |located: &Located| located.keyed && located.found.is_none();
-        if self.bytes().saturating_add(MARGIN_BYTES) <= limit || !self.scratch.located.iter().any(is_new) {
+        let growth = self.tables.iter().map(|table| table.growth_bytes() as u64).sum::<u64>()
+            + self.interner.growth_bytes() as u64
+            + MARGIN_BYTES;
+        if self.bytes().saturating_add(growth) <= limit {
             return Ok(());
         }
         if self.options.on_limit == OnLimit::Error {
+            let is_new = |located: &Located| located.keyed && located.found.is_none();
+            if !self.scratch.located.iter().any(is_new) {
+                return Ok(());
+            }
             self.refused += 1;
             return Err(EventError::Memory {
                 stream: plan.streams[stream].schema.stream.clone(),
@@ -385,9 +391,14 @@ impl Engine {
                 state_bytes: self.bytes(),
             });
         }
+        // A key for each new one, and one more, so that memory comes back; but not where what comes back is in too many pieces.
+        let freed = self.tables.iter().map(|table| table.freed_bytes() as u64).sum::<u64>();
+        let more = usize::from(freed <= limit / 4);
         for (write, located) in plan.streams[stream].writes.iter().zip(&self.scratch.located) {
-            if is_new(located) && self.tables[write.table].evict(&plan.tables[write.table], &mut self.interner) {
-                self.evicted += 1;
+            for _ in 0..more + usize::from(located.keyed && located.found.is_none()) {
+                if self.tables[write.table].evict(&plan.tables[write.table], &mut self.interner) {
+                    self.evicted += 1;
+                }
             }
         }
         // The key that went may have been one of the event's own.
@@ -474,8 +485,8 @@ impl Engine {
     }
 }
 
-/// State that is not counted as it grows.
-const MARGIN_BYTES: u64 = 1 << 19;
+/// By how much the state may grow in one call, beside its indexes: a block, a piece of a list, a log that is not measured at each event.
+const MARGIN_BYTES: u64 = 1 << 17;
 
 /// Writes the event as a run of one.
 fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {

@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 
 use crate::definition::FieldKind;
 use crate::event::{Event, Value};
+use crate::heap::heap;
 
 /// The seed is fixed: nothing that leaves the engine may depend on the order of a map, so a random one would only hide that it did.
 const SEED: u64 = 0x6661_7374_6665_6174;
@@ -24,18 +25,21 @@ pub fn hash_word(word: u64) -> u64 {
 }
 
 /// How many parts of the hash's top bits choose a shard: growth of a table copies one shard at a time.
-const SHARD_BITS: u32 = 6;
+const SHARD_BITS: u32 = 8;
 
 /// From the hash of a key to a 32-bit reference of its state.
 #[derive(Debug)]
 pub struct KeyIndex {
     shards: Vec<HashTable<(u32, u32)>>,
     len: usize,
+    /// Bytes of the shards' tables, and of the largest.
+    bytes: usize,
+    largest: usize,
 }
 
 impl Default for KeyIndex {
     fn default() -> Self {
-        Self { shards: (0..1 << SHARD_BITS).map(|_| HashTable::new()).collect(), len: 0 }
+        Self { shards: (0..1 << SHARD_BITS).map(|_| HashTable::new()).collect(), len: 0, bytes: 0, largest: 0 }
     }
 }
 
@@ -56,7 +60,14 @@ impl KeyIndex {
     /// Adds a reference that is not there.
     pub fn insert(&mut self, hash: u64, reference: u32) {
         let short = hash as u32;
-        self.shards[Self::shard(hash)].insert_unique(spread(short), (short, reference), |&(h, _)| spread(h));
+        let shard = &mut self.shards[Self::shard(hash)];
+        let before = shard.allocation_size();
+        shard.insert_unique(spread(short), (short, reference), |&(h, _)| spread(h));
+        let after = shard.allocation_size();
+        if after != before {
+            self.bytes = self.bytes + heap(after) - heap(before);
+            self.largest = self.largest.max(after);
+        }
         self.len += 1;
     }
 
@@ -88,7 +99,30 @@ impl KeyIndex {
 
     /// Bytes of the tables.
     pub fn bytes(&self) -> usize {
-        self.shards.iter().map(HashTable::allocation_size).sum::<usize>() + size_of_val(&*self.shards)
+        self.bytes + heap(size_of_val(&*self.shards))
+    }
+
+    /// Bytes with so many keys, on average: a shard has about its share of them, and doubles when it is full.
+    pub fn bytes_for(keys: f64) -> f64 {
+        let shards = f64::from(1 << SHARD_BITS);
+        let (share, slot) = (keys / shards, (size_of::<(u32, u32)>() + 1) as f64);
+        // A shard's share scatters: some have doubled before others.
+        let spread = 1.7 * share.sqrt();
+        let slots = |keys: f64| {
+            let full = (keys * 8.0 / 7.0).ceil().max(1.0) as u64;
+            if full <= 4 { 4.0 } else { full.next_power_of_two() as f64 }
+        };
+        let steps = 16;
+        let mean = (0..steps).map(|step| slots(share + spread * (f64::from(2 * step + 1) / f64::from(steps) - 1.0)));
+        let table = mean.sum::<f64>() / f64::from(steps) * slot + 24.0;
+        shards * (table.min(table * share + 32.0) + size_of::<HashTable<(u32, u32)>>() as f64)
+    }
+
+    /// Bytes by which the tables may grow before there are noticeably more keys than now: a shard while it is copied, and all where they are
+    /// rather full, which a table may find itself to be because of keys that have left.
+    pub fn growth_bytes(&self) -> usize {
+        let slots = self.bytes / (size_of::<(u32, u32)>() + 1);
+        2 * self.largest + if self.len * 10 > slots * 7 { self.bytes } else { 0 }
     }
 }
 
@@ -185,5 +219,7 @@ mod tests {
         }
         assert_eq!(index.find(hash_word(10_001), |_| false), None);
         assert_eq!(index.keys(), 10_000);
+        let tables: usize = index.shards.iter().map(|shard| heap(shard.allocation_size())).sum();
+        assert_eq!(index.bytes(), tables + heap(size_of_val(&*index.shards)));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::heap::room;
+
 /// An event before the watermark of its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LateRecord {
@@ -42,6 +44,6 @@ impl LateEvents {
     }
 
     pub fn bytes(&self) -> usize {
-        self.records.capacity() * size_of::<LateRecord>()
+        room::<LateRecord>(self.records.capacity())
     }
 }

@@ -2,7 +2,9 @@
 
 use fastfeat_engine::definition::Definition;
 use fastfeat_engine::error::DefinitionError;
+use fastfeat_engine::estimate::{Expected, estimate};
 use fastfeat_engine::plan::Plan as Core;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors;
@@ -52,6 +54,45 @@ impl Plan {
     #[getter]
     fn fingerprint(&self) -> &str {
         &self.0.fingerprint
+    }
+
+    /// Names of the tables of its state, e.g. `payments by card`, each with the parts of its key.
+    #[getter]
+    fn tables(&self) -> Vec<(&str, Vec<&str>)> {
+        let parts = |index: usize| self.0.tables[index].key().collect();
+        (0..self.0.tables.len()).map(|index| (self.0.tables[index].name.as_str(), parts(index))).collect()
+    }
+
+    /// Keys with state and their bytes, by table, and the bytes of the texts of events. `expected` is by table how many keys there are
+    /// and how many events each has a day.
+    #[pyo3(signature = (expected, *, days, key_bytes, texts, text_bytes, idle_after_ns=None))]
+    #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `FeatureSet.estimate` calls it")]
+    fn estimate(
+        &self,
+        py: Python<'_>,
+        expected: Vec<(u64, f64)>,
+        days: f64,
+        key_bytes: usize,
+        texts: u64,
+        text_bytes: usize,
+        idle_after_ns: Option<i64>,
+    ) -> PyResult<(Vec<(u64, u64)>, u64)> {
+        if expected.len() != self.0.tables.len() {
+            return Err(PyValueError::new_err(format!("{} tables need as many expectations", self.0.tables.len())));
+        }
+        let idle_after = idle_after_ns.map(|ns| ns / (1_000_000_000 / self.0.ticks_per_second));
+        let expected = expected.into_iter().map(|(keys, events_per_day)| Expected {
+            keys,
+            events_per_day,
+            days,
+            key_bytes,
+            texts,
+            text_bytes,
+            idle_after,
+        });
+        let expected: Vec<_> = expected.collect();
+        let (tables, texts) = py.detach(|| estimate(&self.0, &expected));
+        Ok((tables.iter().map(|table| (table.keys, table.bytes)).collect(), texts))
     }
 
     /// The plan as a text for people: which state exists, and why.

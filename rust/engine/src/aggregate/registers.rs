@@ -4,6 +4,7 @@
 
 use super::sketch;
 use crate::encode::{Broken, Decode, Encode, Input};
+use crate::heap::{heap, room};
 
 /// So many different values are counted exactly.
 pub const EXACT_MAX: usize = 128;
@@ -106,8 +107,8 @@ impl Registers {
     /// Bytes beyond its own size.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Few(hashes) => hashes.capacity() * 8,
-            Self::Many(registers) => registers.len(),
+            Self::Few(hashes) => room::<u64>(hashes.capacity()),
+            Self::Many(registers) => heap(registers.len()),
         }
     }
 }

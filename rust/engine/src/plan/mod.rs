@@ -143,6 +143,11 @@ pub struct TablePlan {
 }
 
 impl TablePlan {
+    /// What its key is made of, for people.
+    pub fn key(&self) -> impl Iterator<Item = &str> {
+        self.key.iter().map(String::as_str)
+    }
+
     /// Whether keys have something beside their log.
     pub(crate) fn has_past(&self) -> bool {
         !self.all.is_empty() || !self.hops.is_empty()

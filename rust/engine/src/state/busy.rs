@@ -21,6 +21,7 @@ use crate::aggregate::extreme::Best;
 use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
+use crate::heap::{boxed, heap, room};
 use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
 
 mod saved;
@@ -527,29 +528,30 @@ impl Busy {
     }
 
     pub fn bytes(&self) -> usize {
-        let run = self.shape.words_of(RUN) * 8;
         let lanes = self.lanes.iter().map(|lane| match lane {
             Kept::Nothing => 0,
             Kept::Moments(tree) => tree.bytes(),
-            Kept::Higher(tree) => size_of::<Tree<Higher>>() + tree.bytes(),
-            Kept::Pair(tree) => size_of::<Tree<CoMoments>>() + tree.bytes(),
+            Kept::Higher(tree) => boxed::<Tree<Higher>>() + tree.bytes(),
+            Kept::Pair(tree) => boxed::<Tree<CoMoments>>() + tree.bytes(),
             Kept::Extreme(tree) => tree.bytes(),
             Kept::Registers(tree) => tree.bytes(),
             Kept::Decay(tree) => tree.bytes(),
             Kept::Distinct(seen) => seen.bytes(),
-            Kept::Rank(ranks) => size_of::<Ranks>() + ranks.bytes(),
+            Kept::Rank(ranks) => boxed::<Ranks>() + ranks.bytes(),
         });
-        size_of::<Self>()
-            + (self.runs.len() + self.spare.len()) * run
-            + self.runs.capacity() * size_of::<Box<[u64]>>()
-            + self.firsts.capacity() * 8
-            + self.spare.capacity() * size_of::<Box<[u64]>>()
-            + self.flags.iter().map(|tree| size_of::<Tree<Count>>() + tree.bytes()).sum::<usize>()
-            + self.lanes.len() * size_of::<Kept>()
+        boxed::<Self>()
+            + (self.runs.len() + self.spare.len()) * heap(self.shape.words_of(RUN) * 8)
+            + room::<Box<[u64]>>(self.runs.capacity())
+            + room::<i64>(self.firsts.capacity())
+            + room::<Box<[u64]>>(self.spare.capacity())
+            + heap(size_of_val(&*self.flags))
+            + self.flags.iter().map(Tree::bytes).sum::<usize>()
+            + heap(size_of_val(&*self.lanes))
             + lanes.sum::<usize>()
             + self.follows.bytes()
-            + self.heads.len() * 8
-            + self.cursors.iter().map(|cursor| size_of::<Cursor>() + cursor.bytes()).sum::<usize>()
+            + heap(size_of_val(&*self.heads))
+            + heap(size_of_val(&*self.cursors))
+            + self.cursors.iter().map(Cursor::bytes).sum::<usize>()
     }
 }
 

@@ -13,6 +13,7 @@ use super::run::Run;
 use super::tally::Tally;
 use crate::aggregate::{entropy, extreme};
 use crate::definition::FieldKind;
+use crate::heap::{room, tree_map};
 use crate::plan::{LanePlan, LogColumn, TablePlan};
 
 /// Up to so many different values are simply looked through.
@@ -45,14 +46,14 @@ impl Cursor {
         is_kept.then(|| (counted(plan, column, buckets, run, index), &plan.columns[column]))
     }
 
-    fn change(&mut self, value: u64, column: &LogColumn, more: bool, texts: &Interner) {
+    fn change(&mut self, value: u64, count: u64, column: &LogColumn, more: bool, texts: &Interner) {
         let before = self.tally.count(value);
         if more {
-            self.tally.add(value, 1);
+            self.tally.add(value, count);
         } else {
-            self.tally.take(value);
+            self.tally.take(value, count);
         }
-        let after = if more { before + 1 } else { before - 1 };
+        let after = if more { before + count } else { before - count };
         if let Some(buckets) = &mut self.buckets {
             let count = buckets.entry(value as i64).or_default();
             *count = after;
@@ -82,7 +83,7 @@ impl Cursor {
         if at < self.high && at >= self.low {
             self.high += 1;
             if let Some((value, column)) = value {
-                self.change(value, column, true, texts);
+                self.change(value, 1, column, true, texts);
             }
         } else if at < self.low {
             self.low += 1;
@@ -109,7 +110,7 @@ impl Cursor {
         for position in range {
             let (run, index) = log.at(position);
             if let Some((value, column)) = Self::counts(plan, lane, run, index) {
-                self.change(value, column, more, texts);
+                self.change(value, 1, column, more, texts);
             }
         }
     }
@@ -142,14 +143,14 @@ impl Cursor {
     /// Takes away all that another one counts.
     pub fn subtract(&mut self, other: &Self, column: &LogColumn, texts: &Interner) {
         for (value, count) in other.tally.iter() {
-            (0..count).for_each(|_| self.change(value, column, false, texts));
+            self.change(value, count, column, false, texts);
         }
     }
 
     /// Adds all that another one counts.
     pub fn join(&mut self, other: &Self, column: &LogColumn, texts: &Interner) {
         for (value, count) in other.tally.iter() {
-            (0..count).for_each(|_| self.change(value, column, true, texts));
+            self.change(value, count, column, true, texts);
         }
     }
 
@@ -168,12 +169,12 @@ impl Cursor {
 
     /// One of a value more, for the length of an answer.
     pub fn add(&mut self, value: u64, column: &LogColumn, texts: &Interner) {
-        self.change(value, column, true, texts);
+        self.change(value, 1, column, true, texts);
     }
 
     /// And taken away again.
     pub fn take(&mut self, value: u64, column: &LogColumn, texts: &Interner) {
-        self.change(value, column, false, texts);
+        self.change(value, 1, column, false, texts);
     }
 
     /// The k most frequent values.
@@ -220,11 +221,9 @@ impl Cursor {
     }
 
     pub fn bytes(&self) -> usize {
-        // A tree's nodes hold six pairs on average, of eleven.
-        let tree = |len: usize| len * 30;
         self.tally.bytes()
-            + self.buckets.as_ref().map_or(0, |buckets| tree(buckets.len()))
-            + self.shares.as_ref().map_or(0, |shares| tree(shares.len()))
+            + self.buckets.as_ref().map_or(0, |buckets| tree_map(buckets.len()))
+            + self.shares.as_ref().map_or(0, |shares| tree_map(shares.len()))
             + self.ranking.as_ref().map_or(0, Ranking::bytes)
     }
 }
@@ -305,7 +304,7 @@ impl Ranking {
     }
 
     fn bytes(&self) -> usize {
-        self.blocks.iter().map(|block| block.capacity() * 16).sum::<usize>()
-            + self.blocks.capacity() * size_of::<Vec<(u64, u64)>>()
+        // Blocks have room for half or all of what they may hold.
+        self.blocks.len() * room::<(u64, u64)>(BLOCK_MAX * 3 / 4) + room::<Vec<(u64, u64)>>(self.blocks.capacity())
     }
 }

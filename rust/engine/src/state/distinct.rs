@@ -2,6 +2,7 @@
 
 use hashbrown::HashTable;
 
+use crate::heap::heap;
 use crate::key;
 
 /// Last position of each value in the log.
@@ -36,6 +37,6 @@ impl LastSeen {
     }
 
     pub fn bytes(&self) -> usize {
-        self.last.allocation_size()
+        heap(self.last.allocation_size())
     }
 }

@@ -12,6 +12,7 @@ use super::past::{Part, Past};
 use crate::aggregate::What;
 use crate::derive;
 use crate::encode::{Broken, Encode, Input};
+use crate::heap::room;
 use crate::plan::{self, Job, Mask};
 
 /// Time and value of an event.
@@ -69,7 +70,7 @@ impl Entries {
     }
 
     pub fn bytes(&self) -> usize {
-        self.newest.capacity() * size_of::<Entry>()
+        room::<Entry>(self.newest.capacity())
     }
 }
 

@@ -1,86 +1,177 @@
 //! Which keys may have become invisible: by the time at which they will be, in coarse steps, looked at a few at a time.
 //!
-//! A key stands here once. When its step comes it is looked at; if events have come meanwhile, it is put where it belongs now.
+//! A key stands here once. When its step comes it is looked at; if events have come meanwhile, it is put where it belongs now. The keys of a
+//! step are a chain of small pieces, so that nothing is copied as they become many; where the steps become many, they become longer.
 
 use std::collections::BTreeMap;
 
-/// Lists kept for steps to come.
-const SPARE_MAX: usize = 8;
+use crate::heap::{heap, room, tree_map};
+
+/// Keys of a piece: with what links it, 128 bytes.
+const PIECE_KEYS: usize = 15;
+/// Pieces of a block, which never moves.
+const BLOCK_PIECES: usize = 512;
+/// So many steps are kept apart.
+const STEPS_MAX: usize = 1_024;
+const NONE: u32 = u32::MAX;
+
+/// Some keys of a step.
+#[derive(Clone, Debug)]
+struct Piece {
+    hashes: [u64; PIECE_KEYS],
+    len: u32,
+    next: u32,
+}
+
+/// The pieces of a step: only the first may have room.
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    first: u32,
+    last: u32,
+}
 
 #[derive(Debug)]
 pub(super) struct Expiry {
     /// Ticks of a step.
     step: i64,
-    /// Hashes of keys by the step in which they are due.
-    due: BTreeMap<i64, Vec<u64>>,
-    /// Emptied lists, for steps to come.
-    spare: Vec<Vec<u64>>,
-    bytes: usize,
+    /// Keys by the step in which they are due.
+    due: BTreeMap<i64, Chain>,
+    blocks: Vec<Vec<Piece>>,
+    /// First of the pieces that are not in use, and of those that never were.
+    free: u32,
+    fresh: u32,
 }
 
 impl Expiry {
     /// For keys that are due about `after` ticks after their newest event.
     pub fn new(after: i64) -> Self {
-        Self { step: (after / 64).max(1), due: BTreeMap::new(), spare: Vec::with_capacity(SPARE_MAX), bytes: 0 }
-    }
-
-    fn step(&self, time: i64) -> i64 {
-        time.div_euclid(self.step)
+        Self { step: (after / 64).max(1), due: BTreeMap::new(), blocks: Vec::new(), free: NONE, fresh: 0 }
     }
 
     /// A key will be due at this time.
     pub fn put(&mut self, hash: u64, time: i64) {
-        let spare = &mut self.spare;
-        let mut before = None;
-        let keys = self.due.entry(time.div_euclid(self.step)).or_insert_with(|| {
-            let keys = spare.pop().unwrap_or_default();
-            before = Some(keys.capacity());
-            keys
-        });
-        let before = before.unwrap_or(keys.capacity());
-        keys.push(hash);
-        self.bytes += (keys.capacity() - before) * 8;
+        if self.due.len() > STEPS_MAX {
+            self.double();
+        }
+        self.put_in(time.div_euclid(self.step), hash);
+    }
+
+    fn put_in(&mut self, step: i64, hash: u64) {
+        let chain = self.due.get(&step).copied();
+        let first = match chain {
+            Some(chain) if (self.piece(chain.first).len as usize) < PIECE_KEYS => chain.first,
+            _ => {
+                let first = self.take_piece();
+                self.piece(first).next = chain.map_or(NONE, |chain| chain.first);
+                self.due.insert(step, Chain { first, last: chain.map_or(first, |chain| chain.last) });
+                first
+            }
+        };
+        let piece = self.piece(first);
+        piece.hashes[piece.len as usize] = hash;
+        piece.len += 1;
+    }
+
+    fn piece(&mut self, number: u32) -> &mut Piece {
+        &mut self.blocks[number as usize / BLOCK_PIECES][number as usize % BLOCK_PIECES]
+    }
+
+    /// The number of an empty piece.
+    fn take_piece(&mut self) -> u32 {
+        let number = self.free;
+        if number != NONE {
+            self.free = self.piece(number).next;
+            self.piece(number).len = 0;
+            return number;
+        }
+        if (self.fresh as usize).is_multiple_of(BLOCK_PIECES) {
+            self.blocks.push(Vec::with_capacity(BLOCK_PIECES));
+        }
+        let block = self.blocks.last_mut().expect("one has been put in");
+        block.push(Piece { hashes: [0; PIECE_KEYS], len: 0, next: NONE });
+        self.fresh += 1;
+        self.fresh - 1
+    }
+
+    fn give_back(&mut self, number: u32) {
+        self.piece(number).next = self.free;
+        self.free = number;
+    }
+
+    /// Makes steps twice as long: neighbours become one.
+    fn double(&mut self) {
+        let old = std::mem::take(&mut self.due);
+        self.step = self.step.saturating_mul(2);
+        for (step, chain) in old {
+            let step = step.div_euclid(2);
+            let Some(&before) = self.due.get(&step) else {
+                self.due.insert(step, chain);
+                continue;
+            };
+            // The full pieces of the earlier one go behind the later one's, the keys of its first piece to the front.
+            let first = self.piece(before.first).clone();
+            self.give_back(before.first);
+            let mut joined = chain;
+            if first.next != NONE {
+                self.piece(chain.last).next = first.next;
+                joined.last = before.last;
+            }
+            self.due.insert(step, joined);
+            for &hash in &first.hashes[..first.len as usize] {
+                self.put_in(step, hash);
+            }
+        }
     }
 
     /// Every step: when it begins, and the hashes of its keys in the order in which they were put in.
-    pub fn steps(&self) -> impl ExactSizeIterator<Item = (i64, &[u64])> {
-        self.due.iter().map(|(&step, keys)| (step.saturating_mul(self.step), &keys[..]))
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = (i64, Vec<u64>)> {
+        self.due.iter().map(|(&step, chain)| {
+            let mut pieces = Vec::new();
+            let mut number = chain.first;
+            while number != NONE {
+                let piece = &self.blocks[number as usize / BLOCK_PIECES][number as usize % BLOCK_PIECES];
+                pieces.push(&piece.hashes[..piece.len as usize]);
+                number = piece.next;
+            }
+            // The first piece was begun last.
+            (step.saturating_mul(self.step), pieces.into_iter().rev().flatten().copied().collect())
+        })
     }
 
     /// A key whose step has passed by `now`.
     pub fn pop_due(&mut self, now: i64) -> Option<u64> {
-        let passed = self.step(now);
-        let mut first = self.due.first_entry().filter(|entry| *entry.key() < passed)?;
-        let hash = first.get_mut().pop();
-        if first.get().is_empty() {
-            let emptied = first.remove();
-            self.keep(emptied);
-        }
-        hash
-    }
-
-    fn keep(&mut self, emptied: Vec<u64>) {
-        if self.spare.len() < SPARE_MAX {
-            self.spare.push(emptied);
-        } else {
-            self.bytes -= emptied.capacity() * 8;
-        }
+        let (&step, _) = self.due.first_key_value()?;
+        if step >= now.div_euclid(self.step) { None } else { self.pop() }
     }
 
     /// The key that is due first, and the end of its step.
     pub fn pop_first(&mut self) -> Option<(u64, i64)> {
-        let mut first = self.due.first_entry()?;
-        let end = first.key().saturating_add(1).saturating_mul(self.step);
-        let hash = first.get_mut().pop();
-        if first.get().is_empty() {
-            let emptied = first.remove();
-            self.keep(emptied);
+        let (&step, _) = self.due.first_key_value()?;
+        let end = step.saturating_add(1).saturating_mul(self.step);
+        self.pop().map(|hash| (hash, end))
+    }
+
+    /// A key of the first step.
+    fn pop(&mut self) -> Option<u64> {
+        let (&step, &chain) = self.due.first_key_value()?;
+        let piece = self.piece(chain.first);
+        piece.len -= 1;
+        let (hash, is_empty, next) = (piece.hashes[piece.len as usize], piece.len == 0, piece.next);
+        if is_empty {
+            self.give_back(chain.first);
+            if next == NONE {
+                self.due.remove(&step);
+            } else {
+                self.due.insert(step, Chain { first: next, last: chain.last });
+            }
         }
-        hash.map(|hash| (hash, end))
+        Some(hash)
     }
 
     pub fn bytes(&self) -> usize {
-        self.bytes + self.due.len() * 64
+        let full = self.blocks.len().saturating_sub(1) * heap(BLOCK_PIECES * size_of::<Piece>());
+        let newest = self.blocks.last().map_or(0, |block| heap(block.len() * size_of::<Piece>()));
+        full + newest + room::<Vec<Piece>>(self.blocks.capacity()) + tree_map(self.due.len())
     }
 }
 
@@ -102,5 +193,34 @@ mod tests {
         assert_eq!(both, [Some(3), Some(4)]);
         assert_eq!(expiry.pop_first(), Some((1, 100)));
         assert_eq!((expiry.pop_first(), expiry.due.len()), (None, 0));
+    }
+
+    #[test]
+    fn steps_grow_where_they_become_many_and_no_key_is_lost() {
+        let mut expiry = Expiry::new(1);
+        // Every third step has more keys than a piece.
+        let keys = |time: i64| if time % 3 == 0 { 20 } else { 1 };
+        let times = 10 * STEPS_MAX as i64;
+        for time in 0..times {
+            (0..keys(time)).for_each(|key| expiry.put((time * 32 + key) as u64, time));
+        }
+        assert!(expiry.due.len() <= STEPS_MAX + 1, "{} steps", expiry.due.len());
+        assert!(expiry.step <= 32, "a step is {} ticks", expiry.step);
+        let wanted: i64 = (0..times).map(keys).sum();
+        assert!(expiry.bytes() < 3 * 8 * wanted as usize, "{} bytes for {wanted} keys", expiry.bytes());
+        let (mut found, mut ends) = (Vec::new(), 0);
+        while let Some((hash, end)) = expiry.pop_first() {
+            let time = hash as i64 / 32;
+            assert!(time < end && time >= end - expiry.step, "{time} is not in the step that ends at {end}");
+            assert!(end >= ends, "an earlier step came after a later one");
+            (ends, _) = (end, found.push(hash));
+        }
+        found.sort_unstable();
+        let all: Vec<u64> =
+            (0..times).flat_map(|time| (0..keys(time)).map(move |key| (time * 32 + key) as u64)).collect();
+        assert!(found == all, "{} keys of {} came back", found.len(), all.len());
+        let blocks = expiry.blocks.len();
+        (0..times).for_each(|time| expiry.put(time as u64, time));
+        assert_eq!(expiry.blocks.len(), blocks, "pieces are used again");
     }
 }

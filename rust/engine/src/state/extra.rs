@@ -4,6 +4,7 @@
 
 use super::busy::Busy;
 use super::past::Past;
+use crate::heap::room;
 
 /// Extras of a chunk.
 const CHUNK: usize = 1_024;
@@ -13,13 +14,15 @@ const CHUNK: usize = 1_024;
 pub(super) struct Extra {
     pub busy: Option<Box<Busy>>,
     pub past: Option<Box<Past>>,
+    /// Bytes of both, and those of the log as they were measured last.
     pub bytes: usize,
+    pub busy_bytes: usize,
     pub unmeasured: u8,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Extras {
-    chunks: Vec<Box<[Extra]>>,
+    chunks: Vec<Vec<Extra>>,
     free: Vec<u32>,
     len: usize,
 }
@@ -41,8 +44,9 @@ impl Extras {
             return number as usize;
         }
         if self.len == self.chunks.len() * CHUNK {
-            self.chunks.push((0..CHUNK).map(|_| Extra::default()).collect());
+            self.chunks.push(Vec::with_capacity(CHUNK));
         }
+        self.chunks.last_mut().expect("one with room has been put in").push(Extra::default());
         self.len += 1;
         assert!(self.len < u32::MAX as usize, "a table holds 2^32 - 1 busy keys at most");
         self.len - 1
@@ -56,6 +60,10 @@ impl Extras {
 
     /// Bytes of the chunks, not of what their extras point to.
     pub fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK * size_of::<Extra>() + self.chunks.capacity() * 16 + self.free.capacity() * 4
+        let full = self.chunks.len().saturating_sub(1) * room::<Extra>(CHUNK);
+        // What has not been written to yet of the newest chunk is no memory of the process.
+        full + self.chunks.last().map_or(0, |chunk| room::<Extra>(chunk.len()))
+            + room::<Vec<Extra>>(self.chunks.capacity())
+            + room::<u32>(self.free.capacity())
     }
 }

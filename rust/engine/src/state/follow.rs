@@ -6,6 +6,7 @@ use crate::aggregate::co_moments::CoMoments;
 use crate::aggregate::extreme::Best;
 use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
+use crate::heap::heap;
 use crate::plan::TablePlan;
 
 /// The sum of a window of a busy key as it was last, to be moved on with it.
@@ -68,11 +69,11 @@ impl Follows {
     }
 
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.counts)
-            + size_of_val(&*self.moments)
-            + size_of_val(&*self.highers)
-            + size_of_val(&*self.pairs)
-            + size_of_val(&*self.extremes)
+        heap(size_of_val(&*self.counts))
+            + heap(size_of_val(&*self.moments))
+            + heap(size_of_val(&*self.highers))
+            + heap(size_of_val(&*self.pairs))
+            + heap(size_of_val(&*self.extremes))
             + self.moments.iter().map(|window| window.sum.bytes()).sum::<usize>()
             + self.highers.iter().map(|window| window.sum.bytes()).sum::<usize>()
             + self.pairs.iter().map(|window| window.sum.bytes()).sum::<usize>()

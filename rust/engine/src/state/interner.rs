@@ -1,8 +1,7 @@
 //! Texts of the log as numbers: one copy of each, as long as an event in the state has it.
 
-use hashbrown::HashTable;
-
-use crate::key;
+use crate::heap::{heap, room};
+use crate::key::{self, KeyIndex};
 
 /// Texts by the order of their bytes: a number that does not tell in which order they came.
 #[derive(Debug)]
@@ -25,11 +24,16 @@ pub(crate) const ABSENT: u32 = u32::MAX;
 
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
-    index: HashTable<u32>,
-    texts: Vec<Entry>,
+    index: KeyIndex,
+    /// In chunks that never move, so that growing copies nothing.
+    chunks: Vec<Vec<Entry>>,
     free: Vec<u32>,
+    /// Bytes of the texts themselves.
     bytes: usize,
 }
+
+/// Texts of a chunk.
+const CHUNK: usize = 1 << 10;
 
 #[derive(Debug)]
 struct Entry {
@@ -39,53 +43,70 @@ struct Entry {
 }
 
 impl Interner {
+    fn entry(&self, id: u32) -> &Entry {
+        &self.chunks[id as usize / CHUNK][id as usize % CHUNK]
+    }
+
+    fn entry_mut(&mut self, id: u32) -> &mut Entry {
+        &mut self.chunks[id as usize / CHUNK][id as usize % CHUNK]
+    }
+
     /// The number of a text that is now used once more.
     pub fn acquire(&mut self, text: &str) -> u32 {
         let hash = key::hash(text.as_bytes());
-        if let Some(&id) = self.index.find(hash, |&id| &*self.texts[id as usize].text == text) {
-            self.texts[id as usize].uses += 1;
+        if let Some(id) = self.index.find(hash, |id| &*self.entry(id).text == text) {
+            self.entry_mut(id).uses += 1;
             return id;
         }
         let entry = Entry { text: text.into(), hash, uses: 1 };
-        self.bytes += text.len();
+        self.bytes += heap(text.len());
         let id = match self.free.pop() {
             Some(id) => {
-                self.texts[id as usize] = entry;
+                *self.entry_mut(id) = entry;
                 id
             }
             None => {
-                self.texts.push(entry);
-                self.texts.len() as u32 - 1
+                if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+                    self.chunks.push(Vec::with_capacity(CHUNK));
+                }
+                let before = (self.chunks.len() - 1) * CHUNK;
+                let chunk = self.chunks.last_mut().expect("one with room has been put in");
+                chunk.push(entry);
+                (before + chunk.len() - 1) as u32
             }
         };
         assert!(id != ABSENT, "the state holds 2^32 - 1 different texts at most");
-        self.index.insert_unique(hash, id, |&id| self.texts[id as usize].hash);
+        self.index.insert(hash, id);
         id
     }
 
     /// One use less; the last one frees the text.
     pub fn release(&mut self, id: u32) {
-        let entry = &mut self.texts[id as usize];
+        let entry = self.entry_mut(id);
         entry.uses -= 1;
         if entry.uses == 0 {
-            let slot = self.index.find_entry(entry.hash, |&other| other == id);
-            slot.expect("a text in use is in the index").remove();
-            self.bytes -= entry.text.len();
-            entry.text = Box::default();
+            let (text, hash) = (std::mem::take(&mut entry.text), entry.hash);
+            self.bytes -= heap(text.len());
+            self.index.remove(hash, id);
             self.free.push(id);
         }
     }
 
     /// One use more of a text that is in use.
     pub fn hold(&mut self, id: u32) {
-        self.texts[id as usize].uses += 1;
+        self.entry_mut(id).uses += 1;
+    }
+
+    /// How many numbers have been given out.
+    fn len(&self) -> usize {
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
     /// The texts in use, in order.
     pub fn order(&self) -> TextOrder {
-        let mut ids: Vec<u32> = (0..self.texts.len() as u32).filter(|&id| self.texts[id as usize].uses > 0).collect();
+        let mut ids: Vec<u32> = (0..self.len() as u32).filter(|&id| self.entry(id).uses > 0).collect();
         ids.sort_unstable_by(|&a, &b| self.text(a).cmp(self.text(b)));
-        let mut places = vec![ABSENT; self.texts.len()];
+        let mut places = vec![ABSENT; self.len()];
         for (place, &id) in ids.iter().enumerate() {
             places[id as usize] = place as u32;
         }
@@ -95,26 +116,34 @@ impl Interner {
     /// Takes in a text that is not there and that nothing uses yet; its number is the count of those before it.
     pub fn load(&mut self, text: &str) {
         let id = self.acquire(text);
-        self.texts[id as usize].uses = 0;
+        self.entry_mut(id).uses = 0;
     }
 
     /// How many texts have been taken in.
     pub fn loaded_len(&self) -> u64 {
-        self.texts.len() as u64
+        self.len() as u64
     }
 
     /// A text that nothing uses.
     pub fn unused(&self) -> Option<&str> {
-        self.texts.iter().find(|entry| entry.uses == 0).map(|entry| &*entry.text)
+        self.chunks.iter().flatten().find(|entry| entry.uses == 0).map(|entry| &*entry.text)
     }
 
     pub fn text(&self, id: u32) -> &str {
-        &self.texts[id as usize].text
+        &self.entry(id).text
     }
 
     pub fn bytes(&self) -> usize {
+        let full = self.chunks.len().saturating_sub(1) * room::<Entry>(CHUNK);
         // Not the list of free numbers: four bytes each, and a look that changes nothing may lengthen it.
-        self.bytes + self.index.allocation_size() + self.texts.capacity() * size_of::<Entry>()
+        // What has not been written to yet of the newest chunk is no memory of the process.
+        let newest = self.chunks.last().map_or(0, |chunk| room::<Entry>(chunk.len()));
+        self.bytes + self.index.bytes() + full + newest + room::<Vec<Entry>>(self.chunks.capacity())
+    }
+
+    /// Bytes by which it may grow at once.
+    pub fn growth_bytes(&self) -> usize {
+        self.index.growth_bytes()
     }
 }
 
@@ -130,7 +159,7 @@ mod tests {
         interner.release(a);
         assert_eq!(interner.text(a), "a");
         interner.release(a);
-        assert_eq!(interner.index.len(), 0);
+        assert_eq!(interner.index.keys(), 0);
         assert_eq!(interner.acquire("b"), a, "its number is used again");
     }
 }

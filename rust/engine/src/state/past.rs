@@ -3,6 +3,7 @@
 //! Events are folded in the total order, one by one, as the watermark passes them; what the log has beyond is added to each answer.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::entry::Entries;
@@ -17,6 +18,7 @@ use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
 use crate::definition::FieldKind;
+use crate::heap::{boxed, heap, room};
 use crate::plan::{LanePlan, LogColumn, PartPlan, TablePlan};
 
 mod saved;
@@ -54,18 +56,25 @@ impl Slices {
     /// Distinct values of the slices from `begin` on.
     pub fn distinct(&self, part: usize, begin: i64) -> u64 {
         let whole = self.wholes[part].as_ref().expect("a distinct count keeps the tally of all slices");
-        let gone = self.slices.iter().take_while(|slice| slice.begin < begin);
-        let gone: Vec<&Tally> = gone.filter_map(|slice| slice.parts[part].tally()).collect();
-        let mut distinct = whole.tally().distinct() as u64;
-        // A value that only slices before the window have does not count.
-        for (at, tally) in gone.iter().enumerate() {
-            for (value, _) in tally.iter().filter(|(value, _)| gone[..at].iter().all(|other| other.count(*value) == 0))
-            {
-                let counts: u64 = gone.iter().map(|tally| tally.count(value)).sum();
-                distinct -= u64::from(counts == whole.tally().count(value));
-            }
+        let gone = self.slices.partition_point(|slice| slice.begin < begin);
+        if gone == 0 {
+            return whole.tally().distinct() as u64;
         }
-        distinct
+        let mut counts = Tally::default();
+        let mut add = |slices: Range<usize>| {
+            for tally in self.slices.range(slices).filter_map(|slice| slice.parts[part].tally()) {
+                tally.iter().for_each(|(value, count)| _ = counts.add(value, count));
+            }
+        };
+        // Whichever are fewer are looked at: the slices in the window, or those before it.
+        if gone > self.slices.len() / 2 {
+            add(gone..self.slices.len());
+            return counts.distinct() as u64;
+        }
+        add(0..gone);
+        // A value that only slices before the window have does not count.
+        let lost = counts.iter().filter(|&(value, count)| whole.tally().count(value) == count).count();
+        (whole.tally().distinct() - lost) as u64
     }
 
     /// A tally of the slices from `begin` on: that of all where it is the same, else one made in `scratch`.
@@ -100,6 +109,8 @@ pub(crate) struct Past {
     pub newest: Option<i64>,
     pub(super) all: Box<[Part]>,
     pub(super) hops: Box<[Slices]>,
+    /// Bytes of the slices' parts.
+    slice_bytes: usize,
 }
 
 fn parts(plan: &TablePlan, parts: &[PartPlan]) -> Box<[Part]> {
@@ -122,6 +133,7 @@ impl Past {
             newest: None,
             all: parts(plan, &plan.all),
             hops: plan.hops.iter().map(slices).collect(),
+            slice_bytes: 0,
         }
     }
 
@@ -146,11 +158,15 @@ impl Past {
         for (slices, hop) in self.hops.iter_mut().zip(&plan.hops) {
             let begin = hop.window.slice(time);
             if slices.slices.back().is_none_or(|slice| slice.begin < begin) {
-                slices.slices.push_back(Slice { begin, parts: parts(plan, &hop.parts) });
+                let slice = Slice { begin, parts: parts(plan, &hop.parts) };
+                self.slice_bytes += parts_bytes(&slice.parts);
+                slices.slices.push_back(slice);
             }
             let slice = slices.slices.back_mut().expect("one has been put in");
             for ((part, part_plan), whole) in slice.parts.iter_mut().zip(&hop.parts).zip(&mut slices.wholes) {
+                let before = part.bytes();
                 part.add(plan, part_plan, run, index, texts);
+                self.slice_bytes = self.slice_bytes + part.bytes() - before;
                 if let Some(whole) = whole
                     && let Some(value) = tallied(plan, part_plan.lane, run, index)
                 {
@@ -166,13 +182,26 @@ impl Past {
     pub fn trim(&mut self, plan: &TablePlan, mark: i64, texts: &mut Interner) {
         for (slices, hop) in self.hops.iter_mut().zip(&plan.hops) {
             let begin = hop.window.begin(mark);
+            let gone = slices.slices.partition_point(|slice| slice.begin < begin);
+            // Where most slices go, what the others have is added anew.
+            let anew = gone > slices.slices.len() / 2;
             while slices.slices.front().is_some_and(|slice| slice.begin < begin) {
                 let slice = slices.slices.pop_front().expect("there is one in front");
+                self.slice_bytes -= parts_bytes(&slice.parts);
                 for ((part, part_plan), whole) in slice.parts.iter().zip(&hop.parts).zip(&mut slices.wholes) {
-                    if let (Part::Tally(gone), Some(whole)) = (part, whole) {
+                    if let (Part::Tally(gone), Some(whole), false) = (part, whole, anew) {
                         whole.subtract(gone, tally_column(plan, part_plan.lane), texts);
                     }
                     part.release(plan, part_plan, texts);
+                }
+            }
+            for (index, part) in hop.parts.iter().enumerate().filter(|_| anew) {
+                let Some(whole) = &mut slices.wholes[index] else { continue };
+                whole.clear();
+                for slice in &slices.slices {
+                    if let Part::Tally(tally) = &slice.parts[index] {
+                        whole.join(tally, tally_column(plan, part.lane), texts);
+                    }
                 }
             }
         }
@@ -189,22 +218,25 @@ impl Past {
             }
         }
         let fresh = Self::new(plan);
-        (self.all, self.hops, self.newest) = (fresh.all, fresh.hops, None);
+        (self.all, self.hops, self.newest, self.slice_bytes) = (fresh.all, fresh.hops, None, 0);
     }
 
     pub fn bytes(&self) -> usize {
-        let parts = |parts: &[Part]| size_of_val(parts) + parts.iter().map(Part::bytes).sum::<usize>();
         let wholes = |wholes: &[Option<Box<Cursor>>]| {
-            size_of_val(wholes)
-                + wholes.iter().flatten().map(|cursor| size_of::<Cursor>() + cursor.bytes()).sum::<usize>()
+            heap(size_of_val(wholes))
+                + wholes.iter().flatten().map(|cursor| boxed::<Cursor>() + cursor.bytes()).sum::<usize>()
         };
-        let slices = |slices: &Slices| {
-            slices.slices.capacity() * size_of::<Slice>()
-                + slices.slices.iter().map(|slice| parts(&slice.parts)).sum::<usize>()
-                + wholes(&slices.wholes)
-        };
-        size_of::<Self>() + parts(&self.all) + size_of_val(&*self.hops) + self.hops.iter().map(slices).sum::<usize>()
+        let slices = |slices: &Slices| room::<Slice>(slices.slices.capacity()) + wholes(&slices.wholes);
+        boxed::<Self>()
+            + parts_bytes(&self.all)
+            + heap(size_of_val(&*self.hops))
+            + self.hops.iter().map(slices).sum::<usize>()
+            + self.slice_bytes
     }
+}
+
+fn parts_bytes(parts: &[Part]) -> usize {
+    heap(size_of_val(parts)) + parts.iter().map(Part::bytes).sum::<usize>()
 }
 
 /// The value by which a tally, or a distinct count, takes a record.
@@ -327,14 +359,14 @@ impl Part {
     fn bytes(&self) -> usize {
         match self {
             Self::Count(_) => 0,
-            Self::Moments(sum) => size_of::<MomentSum>() + sum.bytes(),
-            Self::Higher(sum) => size_of::<Higher>() + sum.bytes(),
-            Self::Pair(sum) => size_of::<CoMoments>() + sum.bytes(),
-            Self::Extreme(_) => size_of::<Best>(),
+            Self::Moments(sum) => boxed::<MomentSum>() + sum.bytes(),
+            Self::Higher(sum) => boxed::<Higher>() + sum.bytes(),
+            Self::Pair(sum) => boxed::<CoMoments>() + sum.bytes(),
+            Self::Extreme(_) => boxed::<Best>(),
             Self::Registers(sum) => sum.bytes(),
-            Self::Decay(_) => size_of::<DecaySum>(),
-            Self::Tally(tally) => size_of::<Cursor>() + tally.bytes(),
-            Self::Entries(entries) => size_of::<Entries>() + entries.bytes(),
+            Self::Decay(_) => boxed::<DecaySum>(),
+            Self::Tally(tally) => boxed::<Cursor>() + tally.bytes(),
+            Self::Entries(entries) => boxed::<Entries>() + entries.bytes(),
         }
     }
 }

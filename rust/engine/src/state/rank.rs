@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::aggregate::extreme;
+use crate::heap::room;
 
 /// Values of a block, blocks of a group.
 const BLOCK_MAX: usize = 512;
@@ -16,6 +17,8 @@ pub(super) struct Ranks {
     groups: Vec<Group>,
     /// Positions of values that are no numbers.
     nans: VecDeque<u64>,
+    /// Bytes of the groups.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -70,24 +73,33 @@ impl Ranks {
         let entry = (rank(value), position);
         if self.groups.is_empty() {
             self.groups.push(Group { blocks: vec![Block::default()], positions: VecDeque::new() });
+            self.bytes = self.groups[0].bytes();
         }
         let at = self.groups.partition_point(|group| group.first() <= entry).saturating_sub(1);
         let group = &mut self.groups[at];
+        let before = group.own_bytes();
         put(&mut group.positions, position);
         let inner = group.blocks.partition_point(|block| block.first() <= entry).saturating_sub(1);
         let block = &mut group.blocks[inner];
+        let before = before + block.bytes();
         put(&mut block.positions, position);
         let place = block.values.partition_point(|other| *other < entry);
         block.values.insert(place, entry);
+        self.bytes += block.bytes();
         if block.values.len() == BLOCK_MAX {
             let upper = Block::of(block.values.split_off(BLOCK_MAX / 2));
+            self.bytes -= block.bytes();
             *block = Block::of(std::mem::take(&mut block.values));
+            self.bytes += block.bytes() + upper.bytes();
             group.blocks.insert(inner + 1, upper);
-            if group.blocks.len() == GROUP_MAX {
-                let upper = Group::of(group.blocks.split_off(GROUP_MAX / 2));
-                *group = Group::of(std::mem::take(&mut group.blocks));
-                self.groups.insert(at + 1, upper);
-            }
+        }
+        self.bytes = self.bytes + group.own_bytes() - before;
+        if group.blocks.len() == GROUP_MAX {
+            self.bytes -= group.own_bytes();
+            let upper = Group::of(group.blocks.split_off(GROUP_MAX / 2));
+            *group = Group::of(std::mem::take(&mut group.blocks));
+            self.bytes += group.own_bytes() + upper.own_bytes();
+            self.groups.insert(at + 1, upper);
         }
     }
 
@@ -99,6 +111,7 @@ impl Ranks {
         let entry = (rank(value), position);
         let at = self.groups.partition_point(|group| group.first() <= entry).saturating_sub(1);
         let group = &mut self.groups[at];
+        let before = group.own_bytes();
         take(&mut group.positions, position);
         let inner = group.blocks.partition_point(|block| block.first() <= entry).saturating_sub(1);
         let block = &mut group.blocks[inner];
@@ -106,10 +119,13 @@ impl Ranks {
         let place = block.values.binary_search(&entry).expect("what leaves has been put in");
         block.values.remove(place);
         if block.values.is_empty() {
+            self.bytes -= block.bytes();
             group.blocks.remove(inner);
-            if group.blocks.is_empty() {
-                self.groups.remove(at);
-            }
+        }
+        self.bytes = self.bytes + group.own_bytes() - before;
+        if group.blocks.is_empty() {
+            self.bytes -= group.own_bytes();
+            self.groups.remove(at);
         }
     }
 
@@ -141,15 +157,21 @@ impl Ranks {
     }
 
     pub fn bytes(&self) -> usize {
-        let block = |block: &Block| size_of::<Block>() + block.values.capacity() * 16 + block.positions.capacity() * 8;
-        let group = |group: &Group| {
-            size_of::<Group>() + group.positions.capacity() * 8 + group.blocks.iter().map(block).sum::<usize>()
-        };
-        self.groups.iter().map(group).sum::<usize>() + self.nans.capacity() * 8
+        self.bytes + room::<Group>(self.groups.capacity()) + room::<u64>(self.nans.capacity())
     }
 }
 
 impl Group {
+    /// Bytes of everything it holds.
+    fn bytes(&self) -> usize {
+        self.own_bytes() + self.blocks.iter().map(Block::bytes).sum::<usize>()
+    }
+
+    /// Without those that its blocks hold.
+    fn own_bytes(&self) -> usize {
+        room::<Block>(self.blocks.capacity()) + room::<u64>(self.positions.capacity())
+    }
+
     fn first(&self) -> (i64, u64) {
         self.blocks[0].first()
     }
@@ -162,6 +184,10 @@ impl Group {
 }
 
 impl Block {
+    fn bytes(&self) -> usize {
+        room::<(i64, u64)>(self.values.capacity()) + room::<u64>(self.positions.capacity())
+    }
+
     fn first(&self) -> (i64, u64) {
         self.values.first().copied().unwrap_or((i64::MIN, 0))
     }
@@ -194,6 +220,7 @@ mod tests {
                 ranks.remove(all[gone as usize], gone);
             }
             if position % 1_003 == 0 && position > 0 {
+                assert_eq!(ranks.bytes, ranks.groups.iter().map(Group::bytes).sum::<usize>());
                 let first = position.saturating_sub(8_999);
                 for (low, high) in
                     [(first, position + 1), (first + (position - first) / 2, position), (position - 1, position + 1)]

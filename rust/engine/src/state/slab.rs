@@ -1,5 +1,9 @@
 //! Blocks of words for keys with few events: size classes out of chunks that never move, so that growth copies one block at a time.
 
+use std::collections::VecDeque;
+
+use crate::heap::{heap, room};
+
 /// Words of a chunk (256 KiB).
 const CHUNK_BITS: u32 = 15;
 const CHUNK_WORDS: usize = 1 << CHUNK_BITS;
@@ -9,16 +13,35 @@ const BLOCK_WORDS_MAX: usize = CHUNK_WORDS / 8;
 /// Where a block starts: chunk and word within.
 pub(crate) type Reference = u32;
 
+/// A chunk, and how much of it is in use.
+#[derive(Debug, Default)]
+struct Chunk {
+    words: Box<[u64]>,
+    live: usize,
+    /// Words of its blocks that have been freed.
+    freed: usize,
+    /// How often its memory has been given back: blocks freed before that are gone.
+    age: u32,
+}
+
+/// Blocks of a size class that have been freed, with the age of their chunk then. The first of them is used first: where keys leave in the
+/// order in which they came, the chunks after it become empty and can be given back.
+type Freed = VecDeque<(Reference, u32)>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Slab {
-    chunks: Vec<Box<[u64]>>,
-    /// Freed blocks, by size class.
-    free: Vec<Vec<Reference>>,
-    /// Freed chunks of large blocks.
+    chunks: Vec<Chunk>,
+    /// By size class.
+    free: Vec<Freed>,
+    /// Chunks without memory.
     free_chunks: Vec<usize>,
-    /// The chunk that new blocks are cut from, and its first free word.
+    /// The chunk that new blocks are cut from, and its first free word; 0 before there is one.
     current: usize,
     next: usize,
+    /// Bytes of the chunks.
+    chunk_bytes: usize,
+    /// Words of all blocks that have been freed and not given back.
+    freed: usize,
 }
 
 /// Sizes grow by an eighth, and by two words where that is less: at most that share of a block is slack.
@@ -39,43 +62,77 @@ impl Slab {
     pub fn allocate(&mut self, words: usize) -> (Reference, usize) {
         let words = class_words(words);
         if words > BLOCK_WORDS_MAX {
-            let chunk = match self.free_chunks.pop() {
-                Some(chunk) => chunk,
-                None => {
-                    self.chunks.push(Box::default());
-                    self.chunks.len() - 1
-                }
-            };
-            self.chunks[chunk] = vec![0; words].into_boxed_slice();
+            let chunk = self.new_chunk(words);
+            self.chunks[chunk].live = words;
             return (Self::reference(chunk, 0), words);
         }
-        if let Some(reference) = self.free.get_mut(class(words)).and_then(Vec::pop) {
-            return (reference, words);
+        while let Some((reference, age)) = self.free.get_mut(class(words)).and_then(VecDeque::pop_front) {
+            let chunk = &mut self.chunks[(reference >> CHUNK_BITS) as usize];
+            if chunk.age == age {
+                chunk.live += words;
+                chunk.freed -= words;
+                self.freed -= words;
+                return (reference, words);
+            }
         }
-        if self.chunks.is_empty() || self.next + words > CHUNK_WORDS {
-            self.chunks.push(vec![0; CHUNK_WORDS].into_boxed_slice());
-            self.current = self.chunks.len() - 1;
+        if self.next == 0 || self.next + words > CHUNK_WORDS {
+            let left = self.current;
+            let had_one = self.next > 0;
+            self.current = self.new_chunk(CHUNK_WORDS);
             self.next = 0;
+            if had_one && self.chunks[left].live == 0 {
+                self.give_back(left);
+            }
         }
         let reference = Self::reference(self.current, self.next);
         self.next += words;
+        self.chunks[self.current].live += words;
         (reference, words)
+    }
+
+    fn new_chunk(&mut self, words: usize) -> usize {
+        let number = self.free_chunks.pop().unwrap_or_else(|| {
+            self.chunks.push(Chunk::default());
+            self.chunks.len() - 1
+        });
+        self.chunks[number].words = vec![0; words].into_boxed_slice();
+        self.chunk_bytes += heap(words * 8);
+        number
     }
 
     /// Gives a block back.
     pub fn release(&mut self, reference: Reference, words: usize) {
         let words = class_words(words);
-        if words > BLOCK_WORDS_MAX {
-            let chunk = (reference >> CHUNK_BITS) as usize;
-            self.chunks[chunk] = Box::default();
-            self.free_chunks.push(chunk);
-            return;
+        let number = (reference >> CHUNK_BITS) as usize;
+        let chunk = &mut self.chunks[number];
+        chunk.live -= words;
+        if chunk.live == 0 && (number != self.current || words > BLOCK_WORDS_MAX) {
+            return self.give_back(number);
         }
-        let class = class(words);
+        let (class, age) = (class(words), chunk.age);
         if self.free.len() <= class {
-            self.free.resize_with(class + 1, Vec::new);
+            self.free.resize_with(class + 1, VecDeque::new);
         }
-        self.free[class].push(reference);
+        let free = &mut self.free[class];
+        if free.len() == free.capacity() {
+            // Before the list grows, those go whose chunks have gone.
+            let chunks = &self.chunks;
+            free.retain(|&(reference, age)| chunks[(reference >> CHUNK_BITS) as usize].age == age);
+        }
+        free.push_back((reference, age));
+        self.chunks[number].freed += words;
+        self.freed += words;
+    }
+
+    /// Gives the memory of a chunk back in which nothing is in use.
+    fn give_back(&mut self, number: usize) {
+        let chunk = &mut self.chunks[number];
+        self.chunk_bytes -= heap(chunk.words.len() * 8);
+        self.freed -= chunk.freed;
+        chunk.freed = 0;
+        chunk.words = Box::default();
+        chunk.age = chunk.age.wrapping_add(1);
+        self.free_chunks.push(number);
     }
 
     fn reference(chunk: usize, word: usize) -> Reference {
@@ -86,20 +143,29 @@ impl Slab {
     /// From the first word of a block to the end of its chunk.
     #[inline]
     pub fn block(&self, reference: Reference) -> &[u64] {
-        &self.chunks[(reference >> CHUNK_BITS) as usize][(reference as usize) & (CHUNK_WORDS - 1)..]
+        &self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & (CHUNK_WORDS - 1)..]
     }
 
     /// The same, to write.
     #[inline]
     pub fn block_mut(&mut self, reference: Reference) -> &mut [u64] {
-        &mut self.chunks[(reference >> CHUNK_BITS) as usize][(reference as usize) & (CHUNK_WORDS - 1)..]
+        &mut self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & (CHUNK_WORDS - 1)..]
     }
 
-    /// Bytes held.
+    /// Bytes held by blocks that have been freed.
+    pub fn freed_bytes(&self) -> usize {
+        self.freed * 8
+    }
+
+    /// Bytes held. What has not been written to yet of the newest chunk is no memory of the process.
     pub fn bytes(&self) -> usize {
-        let chunks: usize = self.chunks.iter().map(|chunk| size_of_val(&**chunk)).sum();
-        let free: usize = self.free.iter().map(|list| list.capacity() * size_of::<Reference>()).sum();
-        chunks + free + self.chunks.capacity() * size_of::<Box<[u64]>>()
+        let untouched = if self.next == 0 { 0 } else { CHUNK_WORDS - self.next };
+        let free: usize = self.free.iter().map(|free| room::<(Reference, u32)>(free.capacity())).sum();
+        self.chunk_bytes - untouched * 8
+            + free
+            + room::<Freed>(self.free.capacity())
+            + room::<Chunk>(self.chunks.capacity())
+            + room::<usize>(self.free_chunks.capacity())
     }
 }
 
@@ -131,10 +197,38 @@ mod tests {
         for &(reference, words) in &blocks {
             slab.release(reference, words);
         }
+        assert!(slab.bytes() < before / 4, "chunks in which nothing is left are given back");
         for i in 0..2_000 {
             slab.allocate(1 + i % 300);
         }
-        let lists = slab.free.iter().map(|list| list.capacity() * 4).sum::<usize>();
-        assert!(slab.bytes() <= before + lists, "freed blocks are used again");
+        assert!(slab.bytes() <= before + before / 10, "freed blocks are used again");
+    }
+
+    #[test]
+    fn a_block_of_a_chunk_that_was_given_back_is_not_handed_out_again() {
+        let mut slab = Slab::default();
+        let mut random = 1_u32;
+        let mut live: Vec<(Reference, usize)> = Vec::new();
+        for step in 0..60_000_usize {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Now and then nearly all goes, so that chunks are given back.
+            let wanted = if step % 20_000 < 15_000 { 1_000 } else { 3 };
+            if live.len() > wanted || (live.len() > 1 && random >> 30 == 0) {
+                let (reference, words) = live.swap_remove((random >> 8) as usize % live.len());
+                assert!(slab.block(reference)[..words].iter().all(|&word| word == u64::from(reference)));
+                slab.release(reference, words);
+            } else {
+                let (reference, words) = slab.allocate(1 + (random >> 8) as usize % 700);
+                slab.block_mut(reference)[..words].fill(u64::from(reference));
+                live.push((reference, words));
+            }
+        }
+        assert!(slab.chunks.iter().any(|chunk| chunk.age > 0), "no chunk was given back");
+        let in_use: usize = live.iter().map(|&(_, words)| words).sum();
+        assert_eq!(slab.chunks.iter().map(|chunk| chunk.live).sum::<usize>(), in_use);
+        let cut = slab.chunks.iter().filter(|chunk| !chunk.words.is_empty()).count();
+        let bytes: usize = slab.chunks.iter().map(|chunk| chunk.freed).sum();
+        assert_eq!(slab.freed_bytes(), bytes * 8);
+        assert!(bytes + in_use <= cut * CHUNK_WORDS, "no block is counted twice");
     }
 }

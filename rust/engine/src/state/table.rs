@@ -26,7 +26,9 @@ const BUSY_MIN: usize = RUN / 2;
 const STEPS_MAX: usize = 2 * RUN;
 /// Keys that are looked at for expiry in one call at most.
 const EXPIRED_MAX: usize = 4;
-/// An extra is measured again after so many events.
+/// Of so many keys the most idle one goes where room is needed.
+const EVICTED_AMONG: usize = 64;
+/// A log is measured again after so many events.
 const MEASURED_EVERY: u8 = 16;
 
 mod saved;
@@ -252,17 +254,17 @@ impl Table {
         plan.has_past() || self.idle_after.is_some()
     }
 
-    /// Takes the size of an extra anew, now and then.
+    /// Takes the size of an extra anew; that of a log now and then.
     fn measure(&mut self, number: usize) {
         let extra = self.extras.get_mut(number);
         extra.unmeasured += 1;
-        if extra.bytes == 0 || extra.unmeasured == MEASURED_EVERY {
+        if extra.unmeasured == MEASURED_EVERY || extra.busy.is_some() != (extra.busy_bytes > 0) {
             extra.unmeasured = 0;
-            let bytes =
-                extra.busy.as_ref().map_or(0, |busy| busy.bytes()) + extra.past.as_ref().map_or(0, |past| past.bytes());
-            self.extra_bytes = self.extra_bytes + bytes - extra.bytes;
-            extra.bytes = bytes;
+            extra.busy_bytes = extra.busy.as_ref().map_or(0, |busy| busy.bytes());
         }
+        let bytes = extra.busy_bytes + extra.past.as_ref().map_or(0, |past| past.bytes());
+        self.extra_bytes = self.extra_bytes + bytes - extra.bytes;
+        extra.bytes = bytes;
     }
 
     fn create(&mut self, plan: &TablePlan, key: Key<'_>, record: Run<'_>) -> Reference {
@@ -433,23 +435,30 @@ impl Table {
         true
     }
 
-    /// Lets the key go that has been idle for longest, about; false when there is none.
+    /// Lets the key go that has been idle for longest, about: the first of whom that is known, or the most idle of those looked at. False
+    /// when there is none.
     pub fn evict(&mut self, plan: &TablePlan, texts: &mut Interner) -> bool {
-        // Keys that have had events since they were put in are put where they belong first.
-        for _ in 0..8 * RUN {
-            let Some((hash, end)) = self.expiry.as_mut().and_then(Expiry::pop_first) else { return false };
-            let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
-            if let Some(reference) = self.index.find(hash, |reference| due(reference) < end) {
-                self.remove(plan, hash, reference, texts);
-                return true;
+        let mut oldest: Option<(i64, u64, Reference)> = None;
+        for _ in 0..EVICTED_AMONG {
+            let Some(expiry) = &mut self.expiry else { break };
+            let Some((hash, end)) = expiry.pop_first() else { break };
+            let Some(reference) = self.index.find(hash, |_| true) else { continue };
+            let due = self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
+            // Keys that have had events since they were put in are put where they belong now.
+            let mut other = Some((due, hash, reference));
+            if oldest.is_none_or(|(before, ..)| due < before) {
+                std::mem::swap(&mut oldest, &mut other);
             }
-            if let Some(due) = self.index.find(hash, |_| true).map(due)
-                && let Some(expiry) = &mut self.expiry
-            {
+            if let (Some((due, hash, _)), Some(expiry)) = (other, &mut self.expiry) {
                 expiry.put(hash, due);
             }
+            if due < end {
+                break;
+            }
         }
-        false
+        let Some((_, hash, reference)) = oldest else { return false };
+        self.remove(plan, hash, reference, texts);
+        true
     }
 
     /// Time of the newest event of a key.
@@ -494,11 +503,22 @@ impl Table {
     }
 
     pub fn bytes(&self) -> usize {
-        self.index.bytes()
-            + self.slab.bytes()
-            + self.extra_bytes
-            + self.extras.bytes()
-            + self.expiry.as_ref().map_or(0, Expiry::bytes)
+        self.index.bytes() + self.bytes_beside_index()
+    }
+
+    /// Without those of the index, whose size goes in steps.
+    pub fn bytes_beside_index(&self) -> usize {
+        self.slab.bytes() + self.extra_bytes + self.extras.bytes() + self.expiry.as_ref().map_or(0, Expiry::bytes)
+    }
+
+    /// Bytes that it holds for keys to come, since others have left or grown.
+    pub fn freed_bytes(&self) -> usize {
+        self.slab.freed_bytes()
+    }
+
+    /// Bytes by which it may grow at once for one key more.
+    pub fn growth_bytes(&self) -> usize {
+        self.index.growth_bytes()
     }
 }
 

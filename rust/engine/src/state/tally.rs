@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use hashbrown::HashTable;
 
 use crate::aggregate::entropy;
+use crate::heap::heap;
 use crate::key;
 
 /// Values, by 64 bits that are equal where they are equal, and their counts.
@@ -34,12 +35,12 @@ impl Tally {
         }
     }
 
-    /// One of a value less; it is there.
-    pub fn take(&mut self, value: u64) {
-        self.total -= 1;
+    /// So many of a value less; they are there.
+    pub fn take(&mut self, value: u64, count: u64) {
+        self.total -= count;
         let entry = self.counts.find_entry(key::hash_word(value), |met| met.0 == value);
         let Ok(mut entry) = entry else { unreachable!("what leaves a window has entered it") };
-        entry.get_mut().1 -= 1;
+        entry.get_mut().1 -= count;
         if entry.get().1 == 0 {
             entry.remove();
         }
@@ -68,7 +69,7 @@ impl Tally {
 
     /// Bytes beyond its own size.
     pub fn bytes(&self) -> usize {
-        self.counts.allocation_size()
+        heap(self.counts.allocation_size())
     }
 
     /// The k most frequent values, of equally frequent ones the smaller first.
@@ -113,9 +114,8 @@ mod tests {
         }
         tally.top(3, |a, b| a.cmp(&b), &mut top);
         assert_eq!(top, [(3, 2), (9, 2), (1, 1)]);
-        tally.take(3);
-        tally.take(9);
-        tally.take(9);
+        tally.take(3, 1);
+        tally.take(9, 2);
         tally.top(9, |a, b| a.cmp(&b), &mut top);
         assert_eq!(top, [(1, 1), (3, 1), (5, 1), (7, 1)]);
         assert_eq!((tally.distinct(), tally.total, tally.count(9)), (4, 4, 0));

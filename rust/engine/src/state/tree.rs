@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::run::RUN;
+use crate::heap::room;
 
 /// What merges: the summary of some records.
 pub(crate) trait Summary: Clone + Default {
@@ -21,6 +22,8 @@ pub(crate) trait Summary: Clone + Default {
 #[derive(Clone, Debug)]
 pub(crate) struct Tree<S> {
     levels: Vec<Level<S>>,
+    /// Bytes that nodes hold beyond their own size.
+    beyond: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ fn span(level: usize) -> u64 {
 
 impl<S> Default for Tree<S> {
     fn default() -> Self {
-        Self { levels: Vec::new() }
+        Self { levels: Vec::new(), beyond: 0 }
     }
 }
 
@@ -64,6 +67,7 @@ impl<S: Summary> Tree<S> {
                 nodes.base = number;
             }
             debug_assert_eq!(nodes.base + nodes.nodes.len() as u64, number, "nodes are made in order");
+            self.beyond += summary.bytes();
             nodes.nodes.push_back(summary);
             if !(number + 1).is_multiple_of(RUN as u64) {
                 return;
@@ -85,15 +89,19 @@ impl<S: Summary> Tree<S> {
     pub fn truncate(&mut self, end: u64) {
         for (level, nodes) in self.levels.iter_mut().enumerate() {
             let keep = (end / span(level)).saturating_sub(nodes.base);
+            let gone: usize = nodes.nodes.iter().skip(keep as usize).map(Summary::bytes).sum();
             nodes.nodes.truncate(keep as usize);
+            self.beyond -= gone;
         }
     }
 
     /// Forgets the nodes that end at or before a position.
     pub fn drop_before(&mut self, first: u64) {
         for (level, nodes) in self.levels.iter_mut().enumerate() {
-            while !nodes.nodes.is_empty() && (nodes.base + 1) * span(level) <= first {
-                nodes.nodes.pop_front();
+            while (nodes.base + 1) * span(level) <= first
+                && let Some(gone) = nodes.nodes.pop_front()
+            {
+                self.beyond -= gone.bytes();
                 nodes.base += 1;
             }
         }
@@ -115,7 +123,9 @@ impl<S: Summary> Tree<S> {
         for (level, nodes) in self.levels.iter_mut().enumerate() {
             let index = (position / span(level)).checked_sub(nodes.base);
             if let Some(node) = index.and_then(|index| nodes.nodes.get_mut(index as usize)) {
+                self.beyond -= node.bytes();
                 change(node);
+                self.beyond += node.bytes();
             }
         }
     }
@@ -159,10 +169,8 @@ impl<S: Summary> Tree<S> {
     }
 
     pub fn bytes(&self) -> usize {
-        let level = |level: &Level<S>| {
-            level.nodes.capacity() * size_of::<S>() + level.nodes.iter().map(Summary::bytes).sum::<usize>()
-        };
-        self.levels.iter().map(level).sum::<usize>() + self.levels.capacity() * size_of::<Level<S>>()
+        let nodes = self.levels.iter().map(|level| room::<S>(level.nodes.capacity()));
+        nodes.sum::<usize>() + room::<Level<S>>(self.levels.capacity()) + self.beyond
     }
 }
 

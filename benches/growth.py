@@ -1,0 +1,151 @@
+"""What an engine says that it holds, beside what its process really grew by: one work, in a process of its own.
+
+`python benches/growth.py '{"features": "cards_30", "keys": 1000000}'` prints the numbers as JSON. Memory that something
+else gave back would hide what the state takes, so nothing else runs there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+CHUNK = 20_000
+DAY_US = 86_400_000_000
+START_US = 1_700_000_000_000_000
+MERCHANTS = 2_000
+
+
+@dataclass(frozen=True)
+class Work:
+    """Payments of so many cards, `per_day` of each for so many days at times of chance; or, without it, one of each."""
+
+    features: str
+    keys: int
+    per_day: float | None = None
+    days: float = 7.0
+    memory_limit: int | None = None
+    on_limit: str = "error"
+
+    def tables(self) -> Iterator:
+        """The events in time order, a table of `CHUNK` at a time. What it takes itself, it takes before the first."""
+        random = np.random.Generator(np.random.PCG64(1))
+        events = self.keys if self.per_day is None else round(self.keys * self.per_day * self.days)
+        if self.per_day is None:
+            cards = times = None
+        else:
+            cards = random.integers(0, self.keys, events, np.int32)
+            times = random.integers(0, round(self.days * DAY_US), events)
+            times.sort()
+        for start in range(0, events, CHUNK):
+            stop = min(start + CHUNK, events)
+            if cards is None:
+                yield _table(np.arange(start, stop), START_US + 1_000 * np.arange(start, stop), random)
+            else:
+                yield _table(cards[start:stop], START_US + times[start:stop], random)
+
+
+def _table(cards: np.ndarray, times: np.ndarray, random: np.random.Generator):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def texts(prefix: str, numbers: np.ndarray):
+        return pc.binary_join_element_wise(prefix, pc.cast(pa.array(numbers), pa.string()), "")
+
+    return pa.table(
+        {
+            "ts": pa.array(times, pa.timestamp("us", tz="UTC")),
+            "card": texts("c-", cards),
+            "merchant": texts("m-", random.integers(0, MERCHANTS, len(cards))),
+            "country": texts("k-", random.integers(0, 40, len(cards))),
+            "amount": np.round(np.exp(random.normal(3.2, 1.1, len(cards))), 2),
+            "declined": random.random(len(cards)) < 0.04,
+        }
+    )
+
+
+def feature_set(name: str):
+    """Features by the name of what they are made of."""
+    import fastfeat as ff
+    from fastfeat import col, count
+    from workloads import cards_30, stream
+
+    amount = col("amount")
+    if name == "cards_30":
+        return cards_30()
+    if name == "all_time":
+        return stream().features(amount.agg("count", "sum", "mean", "std", "min", "max").over("card"))
+    if name == "hopping":
+        return stream().features(amount.agg("count", "sum", "max").over("card", ff.hopping("7d", every="6h")))
+    if name == "session":
+        return stream().features(
+            amount.agg("count", "sum").over("card", ff.session("30m")),
+            declines=count().where(col("declined")).over("card", ff.session("30m")),
+        )
+    if name == "mixed":
+        return stream().features(
+            amount.agg("sum", "max").over("card"),
+            amount.agg("sum", "max").over("card", ff.hopping("7d", every="6h")),
+            amount.agg("count", "sum").over("card", ff.session("30m")),
+        )
+    raise ValueError(f"there are no features `{name}`")
+
+
+def resident_bytes() -> int:
+    """What the process holds of the machine's memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def probe(work: Work) -> dict:
+    """Runs the work in this process and says what it took."""
+    import fastfeat as ff
+
+    features = feature_set(work.features)
+    # What the first calls bring along is no state; their engine stays, so that nothing it gives back hides what comes.
+    warm, first = ff.Engine(features), list(islice(Work(work.features, 5 * CHUNK, 1.0, 1.0).tables(), 5))
+    for table in first:
+        warm.push_batch(table)
+    options = {} if work.memory_limit is None else {"memory_limit": work.memory_limit, "on_limit": work.on_limit}
+    engine, refused, tables = ff.Engine(features, **options), 0, work.tables()
+    table = next(tables)
+    before, grown, highest = resident_bytes(), 0, 0
+    while table is not None:
+        try:
+            engine.push_batch(table)
+        except ff.MemoryLimit:
+            refused += 1
+        grown = resident_bytes() - before
+        highest = max(highest, grown)
+        table = next(tables, None)
+    stats = engine.stats()
+    names = ["keys", "state_bytes", "evicted", "refused", "expired", "events"]
+    return {
+        **{name: stats[name] for name in names},
+        "grown_bytes": grown,
+        "highest_bytes": highest,
+        "tables_refused": refused,
+    }
+
+
+def measured(work: Work) -> dict:
+    """What `probe` says in a fresh process."""
+    here = Path(__file__).parent
+    run = subprocess.run(
+        [sys.executable, __file__, json.dumps(asdict(work))],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent / "tests")])},
+    )
+    return json.loads(run.stdout)
+
+
+if __name__ == "__main__":
+    print(json.dumps(probe(Work(**json.loads(sys.argv[1])))))

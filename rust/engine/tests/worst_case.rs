@@ -1,0 +1,145 @@
+//! No call does work in proportion to a window: one key of a million live events, of which hundreds of thousands leave at once.
+//!
+//! Time is measured, as no count sees everything: a walk over 250,000 events takes a millisecond at the least, and what is asked of each
+//! aggregation is the best of three such jumps. `mode`, `top_k`, `entropy` and `approx_quantile` do walk: `docs/reference/costs.md` says so.
+
+#![expect(clippy::disallowed_methods, reason = "a test of time reads the clock; the engine does not")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastfeat_engine::aggregate::{AGGREGATES, Aggregate, Input, Parameter};
+use fastfeat_engine::engine::Engine;
+use fastfeat_engine::event::Event;
+use fastfeat_engine::plan::Plan;
+use fastfeat_engine::schema::Raw;
+use serde_json::{Value as Json, json};
+
+const EVENTS: i64 = 1_000_000;
+const JUMP: i64 = 250_000;
+const JUMPS: i64 = 3;
+/// Of the best jump. A walk over what leaves would take longer in all of them.
+const JUMP_MAX: Duration = Duration::from_micros(900);
+/// They count values one by one as these enter and leave.
+const WALK: [&str; 4] = ["mode", "top_k", "entropy", "approx_quantile"];
+
+fn column(name: &str) -> Json {
+    json!({"op": "column", "name": name})
+}
+
+fn feature(aggregate: &Aggregate, window: &Json, filtered: bool) -> Json {
+    let mut arguments = match aggregate.input {
+        Input::Optional if aggregate.name != "count" => vec![],
+        Input::Truth => vec![column("flag")],
+        Input::Any if aggregate.second.is_none() => vec![column("shop")],
+        _ => vec![column("x")],
+    };
+    arguments.extend(aggregate.second.map(|_| column("y")));
+    let parameters = match aggregate.parameter {
+        None => json!([]),
+        Some(Parameter::Count) => json!([{"int": 3}]),
+        Some(Parameter::Fraction) => json!([{"float": 0.9}]),
+        Some(Parameter::Duration) => json!([{"duration_ns": 3_600_000_000_000_i64}]),
+    };
+    json!({"name": "it", "stream": "s", "expression": {
+        "op": "aggregate", "kind": aggregate.name, "arguments": arguments, "parameters": parameters,
+        "where": if filtered { column("flag") } else { Json::Null },
+        "stream": null, "keys": [], "window": window, "include_current": true,
+    }})
+}
+
+fn engine(aggregate: &Aggregate, window: &Json, filtered: bool) -> Engine {
+    let fields = json!([
+        {"name": "ts", "type": "timestamp", "unit": "us"},
+        {"name": "shop", "type": "string"},
+        {"name": "x", "type": "float64"},
+        {"name": "y", "type": "float64"},
+        {"name": "flag", "type": "boolean"},
+    ]);
+    let definition = json!({
+        "version": 1,
+        "streams": [{"name": "s", "time": "ts", "lateness_ns": 0, "fields": fields}],
+        "features": [feature(aggregate, window, filtered)],
+    });
+    let definition = serde_json::from_value(definition).expect("reads as a definition");
+    Engine::new(Arc::new(Plan::compile(&definition).expect("compiles")))
+}
+
+/// Pushes an event and says how long that took.
+fn push(engine: &mut Engine, event: &mut Event, second: i64, number: i64) -> Duration {
+    let mixed = (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+    let schema = &engine.plan().streams[0].schema;
+    let mut filling = schema.begin(event);
+    filling.set(0, Raw::Int(second * 1_000_000));
+    filling.set(1, Raw::Text(&format!("shop {}", mixed % 5_000)));
+    filling.set(2, Raw::Float(mixed as f64 / 64.0));
+    filling.set(3, Raw::Float((mixed % 1_009) as f64));
+    filling.set(4, Raw::Bool(mixed % 3 == 0));
+    filling.finish().expect("valid");
+    let start = Instant::now();
+    engine.push(0, event).expect("in time");
+    start.elapsed()
+}
+
+/// How long the best of the jumps took, and the slowest of the calls after each, the best of three again.
+fn jumps(aggregate: &Aggregate, window: &Json, filtered: bool) -> (Duration, Duration) {
+    let (mut engine, mut event) = (engine(aggregate, window, filtered), Event::default());
+    for number in 0..EVENTS {
+        push(&mut engine, &mut event, number, number);
+    }
+    let (mut best, mut after) = (Duration::MAX, Duration::MAX);
+    for jump in 1..=JUMPS {
+        let second = EVENTS - 1 + jump * JUMP;
+        best = best.min(push(&mut engine, &mut event, second, EVENTS + jump));
+        // What has not left yet leaves little by little.
+        let slowest = (0..200).map(|number| push(&mut engine, &mut event, second, number)).max();
+        after = after.min(slowest.expect("there are some"));
+    }
+    (best, after)
+}
+
+fn check(window: &Json, kinds: impl Iterator<Item = &'static Aggregate>) {
+    let mut slow = Vec::new();
+    for aggregate in kinds {
+        for filtered in [false, true] {
+            // One more try for a machine that was busy with something else.
+            let tried = (0..2).map(|_| jumps(aggregate, window, filtered));
+            let found = tried.map(|(jump, after)| jump.max(after)).find(|&time| time < JUMP_MAX);
+            if found.is_none() {
+                slow.push(format!("{}{}", aggregate.name, if filtered { " with a condition" } else { "" }));
+            }
+        }
+    }
+    assert!(
+        slow.is_empty(),
+        "one call takes longer than {JUMP_MAX:?} when a quarter of a million events leave: {slow:?}"
+    );
+}
+
+#[test]
+fn a_rolling_window_that_slides_at_once() {
+    let window = json!({"kind": "rolling", "length_ns": EVENTS * 1_000_000_000});
+    check(&window, AGGREGATES.iter().filter(|aggregate| !WALK.contains(&aggregate.name)));
+}
+
+#[test]
+fn a_session_that_ends_at_once() {
+    let window = json!({"kind": "session", "gap_ns": JUMP / 2 * 1_000_000_000});
+    let kinds = ["count", "sum", "max", "first", "n_unique", "median", "ewm_sum"];
+    check(&window, AGGREGATES.iter().filter(|aggregate| kinds.contains(&aggregate.name)));
+}
+
+/// What walks does so over the fewer: the events that leave, or those that stay.
+#[test]
+fn a_tally_walks_over_those_that_leave_or_those_that_stay() {
+    let window = json!({"kind": "rolling", "length_ns": EVENTS * 1_000_000_000});
+    for aggregate in AGGREGATES.iter().filter(|aggregate| WALK.contains(&aggregate.name)) {
+        let (mut engine, mut event) = (engine(aggregate, &window, false), Event::default());
+        for number in 0..EVENTS {
+            push(&mut engine, &mut event, number, number);
+        }
+        // All but a thousand leave.
+        let jump = push(&mut engine, &mut event, 2 * EVENTS - 1_000, 0);
+        assert!(jump < Duration::from_millis(20), "{} takes {jump:?}", aggregate.name);
+    }
+}
