@@ -253,3 +253,28 @@ fn a_busy_key_that_comes_back_while_it_is_let_go_goes_on() {
     }
     assert_goes_on(&plan, &options, &many, &[900, 2_001, 2_002, 2_003, 2_010]);
 }
+
+/// A reader that stands still holds back so many keys that the steps in which they are looked at become longer.
+#[test]
+fn keys_that_wait_in_many_steps_leave_after_a_restart_too() {
+    let other: Vec<Json> = features()
+        .into_iter()
+        .filter(|feature| feature["expression"]["stream"] == "refunds")
+        .filter(|feature| feature["expression"]["window"]["kind"] == "rolling")
+        .take(1)
+        .collect();
+    assert_eq!(other.len(), 1);
+    let plan = compile(&other, 0, "reject").expect("compiles");
+    let event = |stream: usize, at: u64, card: u64| {
+        let text = r#"{"ts":AT,"card":"c-CARD","shop":"s-CARD","amount":1,"count":1,"declined":true}"#;
+        (stream, text.replace("AT", &at.to_string()).replace("CARD", &card.to_string()))
+    };
+    let mut many = vec![event(0, 0, 0)];
+    many.extend((0..3_000).map(|place| event(1, place * 40, place)));
+    many.extend((0..300).map(|place| event(0, 60_000 + place * 9, place)));
+    many.extend((0..300).map(|place| event(1, 130_000 + place * 9, place)));
+    let mut never = Engine::new(Arc::clone(&plan));
+    many.iter().for_each(|event| drop(push(&mut never, event)));
+    assert!(never.stats().expired > 300, "some keys have left");
+    assert_goes_on(&plan, &Options::default(), &many, &[500, 1_900, 3_050, 3_400]);
+}

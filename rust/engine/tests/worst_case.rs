@@ -74,7 +74,7 @@ fn push(engine: &mut Engine, event: &mut Event, second: i64, number: i64) -> Dur
     filling.set(1, Raw::Text(&format!("shop {}", mixed % 5_000)));
     filling.set(2, Raw::Float(mixed as f64 / 64.0));
     filling.set(3, Raw::Float((mixed % 1_009) as f64));
-    filling.set(4, Raw::Bool(mixed % 3 == 0));
+    filling.set(4, Raw::Bool(mixed.is_multiple_of(3)));
     filling.finish().expect("valid");
     let start = Instant::now();
     engine.push(0, event).expect("in time");

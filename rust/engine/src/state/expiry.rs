@@ -123,6 +123,22 @@ impl Expiry {
         }
     }
 
+    /// Ticks of a step.
+    pub fn step_ticks(&self) -> i64 {
+        self.step
+    }
+
+    /// Takes steps of another length, where it is one that its own may come to; it holds no key yet.
+    pub fn resume(&mut self, step_ticks: i64) {
+        let mut step = self.step;
+        while step < step_ticks {
+            step = step.saturating_mul(2);
+        }
+        if step == step_ticks {
+            self.step = step;
+        }
+    }
+
     /// Every step: when it begins, and the hashes of its keys in the order in which they were put in.
     pub fn steps(&self) -> impl ExactSizeIterator<Item = (i64, Vec<u64>)> {
         self.due.iter().map(|(&step, chain)| {

@@ -215,7 +215,8 @@ impl Table {
 
     /// Appends when the keys, which are all of them in order, are looked at.
     pub fn save_expiry(&self, keys: &[Reference], out: &mut Vec<u8>) {
-        let Some(expiry) = &self.expiry else { return 0_u64.encode(out) };
+        let Some(expiry) = &self.expiry else { return (0_i64, 0_u64).encode(out) };
+        expiry.step_ticks().encode(out);
         let mut places: Vec<(u64, u32)> =
             keys.iter().enumerate().map(|(place, &at)| (key::hash(&self.key_of(at)), place as u32)).collect();
         places.sort_unstable();
@@ -234,6 +235,10 @@ impl Table {
 
     /// Reads when the keys are looked at; those that are not listed are looked at when they are due.
     pub fn load_expiry(&mut self, plan: &TablePlan, loading: &Loading, input: &mut Input<'_>) -> Result<(), Broken> {
+        let step_ticks = input.read()?;
+        if let Some(expiry) = &mut self.expiry {
+            expiry.resume(step_ticks);
+        }
         let mut listed = vec![false; loading.hashes.len()];
         for _ in 0..input.count(16)? {
             let begin = input.read()?;
