@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Part, Past, Slice, tally_column};
+use super::{Part, Past, Slice, parts_bytes, tally_column};
 use crate::aggregate::extreme::Best;
 use crate::definition::FieldKind;
 use crate::encode::{Broken, Decode, Encode, Input};
@@ -54,6 +54,7 @@ impl Past {
                 }
                 loaded.push_back(Slice { begin, parts: load_parts(plan, &hop.parts, input, texts)? });
             }
+            past.slice_bytes += loaded.iter().map(|slice| parts_bytes(&slice.parts)).sum::<usize>();
             slices.slices = loaded;
             for (part, whole) in slices.wholes.iter_mut().enumerate() {
                 let Some(whole) = whole else { continue };
