@@ -21,6 +21,7 @@ pub(crate) mod heap;
 pub mod key;
 pub mod late;
 pub mod lookup;
+pub mod options;
 pub mod plan;
 pub mod row;
 pub mod schema;

@@ -1,0 +1,29 @@
+//! What an engine is told beside its plan: limits of its state, and what happens there.
+
+/// What an engine is told beside its plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of state at which `on_limit` begins.
+    pub memory_limit: Option<u64>,
+    /// What happens then.
+    pub on_limit: OnLimit,
+    /// All-time features let a key go when its newest event is so many ticks behind the watermark.
+    pub idle_after: Option<i64>,
+    /// How many late events are listed.
+    pub late_events_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { memory_limit: None, on_limit: OnLimit::Error, idle_after: None, late_events_max: 1_000 }
+    }
+}
+
+/// What happens when the state has reached its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLimit {
+    /// Events of new keys are refused.
+    Error,
+    /// The keys that have been idle for longest go.
+    EvictIdle,
+}
