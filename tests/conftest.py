@@ -1,4 +1,4 @@
-"""How much hypothesis looks: `FASTFEAT_HYPOTHESIS=long` for thousands of examples, `more` for hundreds, `ci` for few."""
+"""How much hypothesis looks: `FASTFEAT_HYPOTHESIS=long` for thousands of examples, `more` for hundreds, else few."""
 
 import os
 

@@ -138,10 +138,15 @@ def test_help_loads_nothing_that_it_does_not_need():
 
 
 def test_help_is_there_at_once():
-    def seconds():
+    def seconds(run):
         start = time.perf_counter()
-        assert command("--help").returncode == 0
+        assert run().returncode == 0
         return time.perf_counter() - start
 
+    def bare():
+        return subprocess.run([sys.executable, "-c", "pass"], check=False)
+
     # The best of several: other tests, and other people, use the machine.
-    assert min(seconds() for _ in range(7)) < 0.15 * 2
+    # A busy machine takes longer to start any interpreter.
+    times = [(seconds(lambda: command("--help")), seconds(bare)) for _ in range(7)]
+    assert min(one for one, _ in times) < max(0.15 * 2, 10 * min(other for _, other in times))

@@ -1,4 +1,4 @@
-//! What an engine is told beside its plan: limits, and what happens at them.
+//! What an engine is told beside its plan: limits of its state, and what happens there.
 
 /// What an engine is told beside its plan.
 #[derive(Clone, Debug)]

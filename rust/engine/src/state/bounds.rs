@@ -81,7 +81,7 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
 /// Whether a window is one that an earlier event began, not the row's own.
 fn begun_before(question: &Question<'_>, plan: &WindowPlan) -> bool {
     let own = question.newcomer.filter(|_| plan.current);
-    matches!(plan.window, Window::Since(_)) && own.zip(plan.flag).is_none_or(|(run, flag)| run.flag(flag) & 1 != 1)
+    matches!(plan.window, Window::Since(_)) && own.zip(plan.flag).is_none_or(|(run, flag)| run.flag(flag) & 1 == 0)
 }
 
 /// Position of the first event that is not forgotten for idleness, and whether what has been folded is not either.
