@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-smoke stubs lock wheel clean
+.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-smoke bench-compare bench-plot stubs lock wheel clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,21 @@ bench: develop ## latency and throughput, held to benches/gates.toml
 
 bench-smoke: develop ## the benchmarks once and tiny, so that they do not rot
 	FASTFEAT_BENCH_EVENTS=5000 $(BIN)/python -m pytest benches -q
+
+REPEATS ?= 5
+OUT ?= docs/performance.json
+
+bench-compare: develop ## fastfeat beside every yardstick, alternating: docs/performance.{json,md,svg} and the README's table
+	$(BIN)/python benches/compare/run.py --repeats $(REPEATS) --out $(OUT)
+ifeq ($(OUT),docs/performance.json)
+	$(BIN)/python benches/compare/report.py
+	$(MAKE) bench-plot
+else
+	$(BIN)/python benches/compare/report.py --print --result $(OUT)
+endif
+
+bench-plot: develop ## docs/performance.svg from docs/performance.json
+	@$(BIN)/python benches/compare/environments.py plot.txt benches/compare/plot.py
 
 lock: $(BIN)/.installed ## write requirements-dev.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

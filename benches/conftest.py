@@ -46,12 +46,13 @@ def record(request):
     return note
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def delay():
-    """Wraps a function so that it wastes FASTFEAT_BENCH_DELAY_US: shows that a gate closes when the code gets slow."""
-    wasted_s = float(os.environ.get("FASTFEAT_BENCH_DELAY_US", "0")) / 1e6
+    """Wraps a function so that it wastes FASTFEAT_BENCH_DELAY_US an event: a gate closes when the code gets slow."""
+    delay_s = float(os.environ.get("FASTFEAT_BENCH_DELAY_US", "0")) / 1e6
 
-    def wrap(function):
+    def wrap(function, events=1):
+        wasted_s = delay_s * events
         if not wasted_s:
             return function
 

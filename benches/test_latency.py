@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-import lightgbm
+import model
 import numpy as np
 import pytest
 from workloads import cards, cards_30, close, expected
@@ -26,21 +26,7 @@ def history(work):
 
 @pytest.fixture(scope="module")
 def booster(work):
-    """100 trees of 31 leaves over cards-30: will the card spend more than it does in a usual week?"""
-    from fastfeat import Engine
-
-    features = cards_30()
-    table = Engine(features).push_batch(work.table(0, min(50_000, len(work) // 2)))
-    matrix = np.column_stack([table[name].to_numpy() for name in features.names]).astype(float)
-    noise = np.random.default_rng(7).normal(0, 0.5, len(matrix))
-    label = (np.nan_to_num(matrix[:, features.names.index("amount_vs_week")]) + noise) > 1.2
-    options = {"objective": "binary", "num_leaves": 31, "min_data_in_leaf": 5, "num_threads": 1, "verbose": -1}
-    model = lightgbm.train(
-        options, lightgbm.Dataset(matrix, label, feature_name=list(features.names)), num_boost_round=100
-    )
-    assert model.num_trees() == 100
-    assert model.trees_to_dataframe().query("left_child.isnull()").groupby("tree_index").size().median() == 31
-    return model
+    return model.booster(work)
 
 
 def run_each(benchmark, function, arguments):

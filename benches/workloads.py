@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import os
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -69,6 +70,32 @@ class Cards:
             }
         )
 
+    def save(self, path: Path) -> None:
+        """For the programs in Rust: `rust/engine/benches/compare/events.rs` has the layout."""
+        columns = (
+            ("ts", "<i8"),
+            ("amount", "<f8"),
+            ("card", "<u4"),
+            ("merchant", "<u4"),
+            ("country", "u1"),
+            ("declined", "u1"),
+        )
+        with path.open("wb") as file:
+            file.write(b"FFCARDS1" + len(self).to_bytes(8, "little"))
+            for name, kind in columns:
+                getattr(self, name).astype(kind).tofile(file)
+
+    def out_of_order(self, share: float, most_us: int, seed: int = SEED) -> Cards:
+        """The same events as they arrive when a share of them is up to `most_us` late."""
+        random = np.random.Generator(np.random.PCG64(seed))
+        late = random.random(len(self)) < share
+        arrival = self.ts + late * random.integers(0, most_us, len(self))
+        return self.take(np.argsort(arrival, kind="stable"))
+
+    def take(self, order: np.ndarray) -> Cards:
+        """Some of the events, in this order."""
+        return Cards(**{each.name: getattr(self, each.name)[order] for each in fields(self)})
+
     @cached_property
     def rows_of(self) -> dict[str, np.ndarray]:
         """Event numbers in order, grouped by card and by merchant: `rows_of["card"][places["card"][k]:...]`."""
@@ -83,15 +110,15 @@ class Cards:
         return mine[mine <= event]
 
 
-def cards(events: int | None = None, seed: int = SEED) -> Cards:
-    """`events` payments spread over 21 days; the same for the same seed."""
+def cards(events: int | None = None, seed: int = SEED, *, keys: int = CARDS, exponent: float = 0.8) -> Cards:
+    """`events` payments spread over 21 days; the same for the same seed. Exponent 0: no card is busier than another."""
     events = events_wanted() if events is None else events
     random = np.random.Generator(np.random.PCG64(seed))
     span = DAYS * 24 * HOUR_US
     ts = START_US + np.sort(random.integers(0, span - events, events)) + np.arange(events)
     return Cards(
         ts=ts,
-        card=_zipf(random, CARDS, 0.8, events),
+        card=_zipf(random, keys, exponent, events),
         merchant=_zipf(random, MERCHANTS, 1.0, events),
         country=random.integers(0, COUNTRIES, events),
         amount=np.round(np.exp(random.normal(3.2, 1.1, events)), 2),
@@ -99,7 +126,7 @@ def cards(events: int | None = None, seed: int = SEED) -> Cards:
     )
 
 
-def stream():
+def stream(lateness: str = "0s"):
     """The schema of a payment."""
     import fastfeat as ff
 
@@ -114,6 +141,7 @@ def stream():
             "declined": ff.Boolean(),
         },
         time="ts",
+        lateness=lateness,
     )
 
 
@@ -122,15 +150,18 @@ def cards_18():
     return stream().features(*_per_card())
 
 
-def cards_30():
-    """cards-18, and distinct merchants, declines, what came before, the amount against its week, and the merchant."""
+def cards_30(*, lateness: str = "0s", more_windows: tuple[str, ...] = ()):
+    """cards-18, and distinct merchants, declines, what came before, the amount against its week, and the merchant.
+
+    `more_windows` are windows of the amount beside the three.
+    """
     import fastfeat as ff
     from fastfeat import col, count
 
     amount = col("amount")
     week = amount.mean().over("card", "7d"), amount.std().over("card", "7d")
-    return stream().features(
-        *_per_card(),
+    return stream(lateness).features(
+        *_per_card(more_windows),
         merchants=col("merchant").n_unique().over("card", "24h", "7d"),
         declines=count().where(col("declined")).over("card", "1h", "24h"),
         previous_amount=amount.lag(1).over("card"),
@@ -176,10 +207,10 @@ def close(value: float, want: float, relative: float = 1e-9) -> bool:
     return both_null or math.isclose(value, want, rel_tol=relative, abs_tol=relative)
 
 
-def _per_card():
+def _per_card(more_windows: tuple[str, ...] = ()):
     from fastfeat import col
 
-    return [col("amount").agg("count", "sum", "mean", "std", "min", "max").over("card", *HOURS)]
+    return [col("amount").agg("count", "sum", "mean", "std", "min", "max").over("card", *HOURS, *more_windows)]
 
 
 def _zipf(random: np.random.Generator, names: int, exponent: float, size: int) -> np.ndarray:

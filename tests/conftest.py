@@ -1,4 +1,4 @@
-"""How much hypothesis looks: `FASTFEAT_HYPOTHESIS=long` for thousands of examples, `ci` for a first look."""
+"""How much hypothesis looks: `FASTFEAT_HYPOTHESIS=long` for thousands of examples, `more` for hundreds, else few."""
 
 import os
 
@@ -12,5 +12,6 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrin
 settings.register_profile(
     "ci", max_examples=15, deadline=None, print_blob=True, phases=PHASES, suppress_health_check=SLOW
 )
+settings.register_profile("more", settings.get_profile("ci"), max_examples=200)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=3_000)
 settings.load_profile(os.environ.get("FASTFEAT_HYPOTHESIS", "ci"))

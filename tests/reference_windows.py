@@ -113,8 +113,8 @@ def inside_late(
     if window["kind"] in FOLDED:
         # All that was folded, later than the row or not; what lies at the watermark is not folded yet.
         return [candidate for candidate in visible if candidate.time < watermark] + itself
-    chosen = choose(window, [*seen, *itself], row_time)
-    return [candidate for candidate in chosen if candidate is own or candidate in visible]
+    # Of the others nothing is known any more, not even whether one of them began a `since`.
+    return choose(window, [*(candidate for candidate in seen if candidate in visible), *itself], row_time)
 
 
 # --- Where a window begins -----------------------------------------------------------------------------------------

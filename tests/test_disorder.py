@@ -181,6 +181,16 @@ def test_emitted_row_is_of_what_is_still_known_and_changes_nothing():
     assert engine.stats()["late"] == 2
 
 
+@pytest.mark.parametrize("beside", [(), ("1d",), ("3s",)], ids=["alone", "with a longer log", "with a shorter one"])
+def test_emitted_row_does_not_know_of_a_beginning_that_a_row_at_the_watermark_would_not_see(beside):
+    """Whether the log still has it, for another window's sake or for none, does not show."""
+    stream = Stream("s", {"ts": ff.Timestamp("s"), "b": ff.Boolean()}, time="ts", on_late="emit")
+    others = {f"n{window}": count().over(window) for window in beside}
+    engine = Engine(stream.features(it=count().over(ff.since(col("b"))), **others))
+    found = [engine.push({"ts": ts, "b": b})["it"] for ts, b in ((0, True), (10, True), (5, False), (5, True))]
+    assert found == [1, 1, 0, 1]
+
+
 def test_emitted_row_of_a_key_never_seen():
     features = EMIT.features(n=count().over("card", "1h"), all=count().over("card"), sum=col("x").sum().over("card"))
     engine = Engine(features)

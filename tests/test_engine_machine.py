@@ -23,6 +23,10 @@ PAYMENTS = Stream(
     },
     time="ts",
 )
+OUT_OF_ORDER = {
+    on_late: Stream("payments", dict(PAYMENTS.fields), time="ts", lateness="1ms", on_late=on_late)
+    for on_late in ("reject", "emit")
+}
 LOGINS = Stream("logins", {"at": ff.Timestamp("us"), "user": ff.String(nullable=True), "n": ff.Int64()}, time="at")
 USER = {"user": col("card")}
 FEATURES = {
@@ -52,6 +56,22 @@ FEATURES = {
         payments=count().over("card", "10us"),
     ),
 }
+for name, stream in OUT_OF_ORDER.items():
+    x = col("x")
+    FEATURES[f"out of order, {name}"] = stream.features(
+        x.agg("count", "sum", "std", "min", "first", "last", "n_unique", "median", "mode").over("card", "10us", "1ms"),
+        all=x.agg("count", "sum", "max", "first", "n_unique").over("card"),
+        left=x.agg("count").over("card", ff.rolling("10us", offset="1us", closed="left")),
+        tumbling=x.sum().over("card", ff.tumbling("1ms")),
+        hopping=x.sum().over("card", ff.hopping("1ms", every="10us")),
+        session=count().over("card", ff.session("10us")),
+        newest=x.last_k(3).over("card", ff.last(5)),
+        since=x.sum().over("card", ff.since(col("ok"))),
+        before=x.lag(2).over("card"),
+        others=x.max().over("card", "1ms", ties="exclude"),
+        trend=x.slope().over("card", "1ms"),
+        weighted=col("n").ewm_mean("10us").over("card"),
+    )
 NUMBERS = st.sampled_from((None, 0.1, 1e15, -1e15, 1.0, 2.5, 1e300, 5e-324, -0.0, float("inf"), float("nan")))
 STEPS = st.sampled_from((0, 0, 1, 2, 9, 10, 11, 500, 999, 1_000, 1_001))
 CARDS = st.sampled_from(("a", "a", "b", None))
@@ -81,12 +101,33 @@ class EngineMachine(RuleBasedStateMachine):
         row = self.engine.push(event, stream=stream)
         assert_row(self.reference, self.reference.accept(event, stream), row)
 
+    @property
+    def lateness_us(self):
+        return self.streams["payments"].lateness_ns // 1_000
+
     @rule(
         step=STEPS, x=NUMBERS, card=CARDS, n=st.sampled_from((0, 1, -(2**63), 2**62 - 1)), ok=st.none() | st.booleans()
     )
     def push(self, step, x, card, n, ok):
         time = self.newest("payments") + step
         self.push_event("payments", self.event("payments", time, {"x": x, "card": card, "n": n, "ok": ok}))
+
+    @precondition(lambda self: self.lateness_us and self.reference.newest("payments") is not None)
+    @rule(
+        behind=st.sampled_from((1, 2, 9, 10, 11, 500, 999, 1_000)), x=NUMBERS, card=CARDS, ok=st.none() | st.booleans()
+    )
+    def push_behind(self, behind, x, card, ok):
+        """Within the lateness: it takes its place."""
+        time = self.newest("payments") - behind
+        self.push_event("payments", self.event("payments", time, {"x": x, "card": card, "ok": ok}))
+
+    @precondition(lambda self: self.reference.newest("payments") is not None)
+    @rule(ahead=STEPS, card=CARDS)
+    def lookup(self, ahead, card):
+        """At the watermark and later."""
+        at = self.newest("payments") - self.lateness_us + ahead
+        row = self.engine.lookup({"card": card}, at=at)
+        assert_row(self.reference, self.reference.lookup_moment({"card": card}, at, "payments"), row)
 
     @rule(x=st.lists(NUMBERS, min_size=20, max_size=60), step=STEPS)
     def push_a_burst(self, x, step):
@@ -118,7 +159,14 @@ class EngineMachine(RuleBasedStateMachine):
     def late(self, behind, x, card, peek):
         if self.reference.newest("payments") is None:
             return
+        behind += self.lateness_us
         event = self.event("payments", self.newest("payments") - behind, {"x": x, "card": card})
+        if self.streams["payments"].on_late == "emit":
+            row = (self.engine.peek if peek else self.engine.push)(event, stream="payments")
+            moment = (self.reference.moment if peek else self.reference.accept)(event, "payments")
+            assert_row(self.reference, moment, row)
+            self.refused["late"] += not peek
+            return
         with pytest.raises(LateError):
             self.reference.accept(event, "payments")
         with pytest.raises(LateEvent) as caught:

@@ -254,6 +254,9 @@ def test_late_row_is_of_what_a_row_at_the_watermark_sees():
     assert inside(since(call("eq", X, constant(1.0))), late, **EMIT) == [1.0, 2.0, 9.0]
     assert inside(since(call("eq", X, constant(3.0))), late, **EMIT) == []
     assert inside(since(call("eq", X, constant(9.0))), late, **EMIT) == [9.0]
+    # At 20 it begins at 14 or at 20; that it had begun before is not known any more.
+    assert inside(since(call("ge", X, constant(1.0))), [*history, (13, 0.5)], **EMIT) == []
+    assert inside(since(call("ge", X, constant(1.0))), [*history[:3], (25, 0.0), (14, 0.5)], **EMIT) == [2.0, 0.5]
 
 
 def test_late_row_has_all_that_was_folded_and_nothing_at_or_after_the_watermark():

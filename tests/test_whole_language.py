@@ -101,8 +101,13 @@ def test_push_and_push_json_and_push_batch_and_peek_give_equal_bits(case):
             assert_table(pyarrow.table(answer), rows)
         else:
             assert answer is None
-    assert online.stats() == text.stats() == batch.stats()
+    assert told(online) == told(text) == told(batch)
     assert online.late_events() == text.late_events() == batch.late_events()
+
+
+def told(engine):
+    """What an engine says of itself, but for its size: an answer's memory is kept for the next one, of peeks too."""
+    return {name: value for name, value in engine.stats().items() if name != "state_bytes"}
 
 
 # --- Rows without an event -----------------------------------------------------------------------------------------

@@ -1,21 +1,13 @@
 """cards-18 and cards-30 as a table in and a table out, with Polars' rolling aggregations. A yardstick for `batch`.
 
 `POLARS_MAX_THREADS=1 python benches/compare/polars_rolling.py --events 1000000` prints one line of JSON. It needs
-numpy and pyarrow (for the events) and polars; nothing imports it.
+requirements/polars_rolling.txt; nothing imports it.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
-import sys
-import time
-from pathlib import Path
-
 import polars as pl
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from yardstick import check_table, events_of, report, timed
 
 AMOUNT = pl.col("amount")
 
@@ -66,23 +58,19 @@ def cards_30(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def main() -> None:
-    from workloads import cards, close, events_wanted, expected
+    from workloads import cards
 
-    parser = argparse.ArgumentParser(description="cards-18 and cards-30 with Polars, a table in and a table out")
-    parser.add_argument("--events", type=int, default=None)
-    work = cards(parser.parse_args().events or events_wanted())
+    work = cards(events_of(__doc__))
     events = pl.from_arrow(work.table())
-    answer = {"events": len(work), "threads": pl.thread_pool_size()}
+    threads = pl.thread_pool_size()
+    measured = {}
     for name, run in (("cards_18", cards_18), ("cards_30", cards_30)):
-        start = time.perf_counter()
-        rows = run(events)
-        answer[f"{name}_events_per_s"] = round(len(work) / (time.perf_counter() - start))
-        for i in range(0, len(work), max(len(work) // 20, 1)):
-            row, want = rows.row(i, named=True), expected(work, i)
-            for feature in set(want) & set(row):
-                value = math.nan if row[feature] is None else row[feature]
-                assert close(value, want[feature], 1e-6), f"event {i}: {feature} is {value}, not {want[feature]}"
-    print(json.dumps(answer))
+        seconds, rows = timed(lambda run=run: run(events))
+        rows = rows.select(pl.exclude("amount"))
+        measured[f"polars_{threads}_{name}"] = {
+            "events": len(work), "events_per_s": len(work) / seconds, "sums": check_table(work, rows.to_arrow()),
+        }  # fmt: skip
+    report(**measured)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,10 @@ what is compared. It needs numpy (for the events) and nothing else; nothing impo
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import time
 from collections import Counter, deque
 from math import nan, sqrt
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from yardstick import check_row, events_of, latencies, report, sampled
 
 HOUR_US = 3_600_000_000
 
@@ -147,29 +142,21 @@ NAMES = [
 
 
 def main() -> None:
-    from gates import quantiles
-    from workloads import cards, close, events_wanted, expected
+    from workloads import cards
 
-    parser = argparse.ArgumentParser(description="cards-30 with Python deques, one event at a time")
-    parser.add_argument("--events", type=int, default=None)
-    work = cards(parser.parse_args().events or events_wanted())
-    engine, clock = Engine(), time.perf_counter_ns
-    sampled, latency_ns = {}, []
-    every = max(len(work) // 20, 1)
-    for i, event in enumerate(work.dicts()):
-        start = clock()
-        row = engine.push(event)
-        latency_ns.append(clock() - start)
-        if i % every == 0:
-            sampled[i] = row
-    for i, row in sampled.items():
-        for name, value in zip(NAMES, row, strict=True):
-            want = expected(work, i)[name]
-            assert close(value, want, relative=1e-6), f"event {i}: {name} is {value}, not {want}"
-    total_s = sum(latency_ns) / 1e9
-    latency_ns.sort()
-    spread = quantiles([nanoseconds / 1e9 for nanoseconds in latency_ns])
-    print(json.dumps({"events": len(work), "events_per_s": round(len(work) / total_s), **spread}))
+    work = cards(events_of(__doc__))
+    engine, kept = Engine(), {}
+    wanted = set(sampled(len(work)))
+
+    def push(numbered: tuple[int, dict]) -> None:
+        row = engine.push(numbered[1])
+        if numbered[0] in wanted:
+            kept[numbered[0]] = row
+
+    spread, _ = latencies(push, list(enumerate(work.dicts())))
+    for event, row in kept.items():
+        check_row(work, event, dict(zip(NAMES, row, strict=True)))
+    report(python_deques_cards_30={"events": len(work), "events_per_s": 1e6 / spread["mean_us"], **spread})
 
 
 if __name__ == "__main__":

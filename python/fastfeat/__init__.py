@@ -5,6 +5,8 @@ from importlib.metadata import version as _version
 from fastfeat.aggregations import Aggregation, count, rate, time_since_first, time_since_last
 from fastfeat.engine import Engine, LateRecord, Row, ScoreResult
 from fastfeat.errors import (
+    CheckpointError,
+    CheckpointWarning,
     DefinitionError,
     FastfeatError,
     InvalidEvent,
@@ -29,6 +31,8 @@ __all__ = [
     "Aggregation",
     "Boolean",
     "Categorical",
+    "CheckpointError",
+    "CheckpointWarning",
     "DefinitionError",
     "Engine",
     "Estimate",

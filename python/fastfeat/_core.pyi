@@ -2,6 +2,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Buffer, Self, disjoint_base
@@ -156,6 +157,7 @@ class Engine:
         evict_idle: bool = False,
         idle_after_ns: int | None = None,
         late_events_max: int = 1_000,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> Self: ...
     @property
     def names(self) -> tuple[str, ...]:
@@ -200,6 +202,15 @@ class Engine:
         """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:
         """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
+    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int) -> Path:
+        """Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then."""
+    @property
+    def _restored(self) -> tuple[str, Path, list[str]] | None:
+        """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""
+    def _time_chunks(self, events: list[tuple[str | None, Any]]) -> tuple[list[int], int, int]:
+        """Nanoseconds of the engine alone by chunk of events, how many were pushed, how many refused."""
+    def _time_stages(self, events: list[tuple[str | None, Any]]) -> dict[str, int]:
+        """Nanoseconds of each stage over all events."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
 

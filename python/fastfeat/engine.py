@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from importlib.util import find_spec
@@ -14,7 +16,7 @@ from fastfeat import _core
 from fastfeat._core import LookupTable, Reason, Row, ScoreResult
 from fastfeat.definition import encode
 from fastfeat.durations import duration_ns
-from fastfeat.errors import DefinitionError, ModelError, nearest, shown
+from fastfeat.errors import CheckpointWarning, DefinitionError, ModelError, nearest, shown
 from fastfeat.explanation import ExplainedAggregation, ExplainedEvent, Explanation
 from fastfeat.features import FeatureSet
 from fastfeat.lookups import Lookup
@@ -23,12 +25,14 @@ from fastfeat.streams import Stream
 
 if TYPE_CHECKING:
     from lightgbm import Booster
+    from typing_extensions import Self
 
 __all__ = ["Engine", "LateRecord", "Reason", "Row", "ScoreResult"]
 
 MODEL_FILE: Final = "model.txt"
 LATE_EVENTS_MAX: Final = 1_000
 LISTED_MAX: Final = 10_000_000
+KEEP: Final = 3
 _ON_LIMIT: Final = ("error", "evict_idle")
 
 
@@ -72,8 +76,9 @@ class Engine(_core.Engine):
     6.5
     """
 
-    __slots__ = ("_features", "_model")
+    __slots__ = ("_features", "_model", "_offsets")
     _features: FeatureSet
+    _offsets: dict[str, Any]
     _model: Booster | str | os.PathLike[str] | None
 
     def __new__(
@@ -88,7 +93,8 @@ class Engine(_core.Engine):
         on_limit: Literal["error", "evict_idle"] = "error",
         idle_after: str | timedelta | None = None,
         late_events_max: int = LATE_EVENTS_MAX,
-    ) -> Engine:
+        _checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Self:
         """Compiles the features and reads the model."""
         if not isinstance(features, FeatureSet):
             raise DefinitionError("engine", f"{shown(features)} is no FeatureSet; write stream.features(...)")
@@ -104,12 +110,44 @@ class Engine(_core.Engine):
             evict_idle=_evicts(on_limit),
             idle_after_ns=None if idle_after is None else duration_ns("engine", "idle_after", idle_after),
             late_events_max=_late_events_max(late_events_max),
+            checkpoint=_checkpoint,
         )
         engine._features = features
         engine._model = model
+        engine._offsets = {} if engine._restored is None else json.loads(engine._restored[0])
         for lookup in _with_rows(features, lookups):
             engine._set_lookup(lookup.name, _rows(lookup))
         return engine
+
+    @classmethod
+    def restore(cls, features: FeatureSet, path: str | os.PathLike[str], **options: Any) -> Self:
+        """An engine that goes on from a checkpoint as if it had never stopped, to the bit.
+
+        `options` are those of `Engine`. Of a folder it takes the newest checkpoint that is whole, and warns of damaged
+        ones by name. The features are those that it was written with, `idle_after` too; lookups are given their rows
+        again. Where the sources stood is in `engine.offsets`.
+        """
+        engine = cls(features, _checkpoint=path, **options)
+        for damage in () if engine._restored is None else engine._restored[2]:
+            warnings.warn(damage, CheckpointWarning, stacklevel=2)
+        return engine
+
+    def checkpoint(
+        self, path: str | os.PathLike[str], *, offsets: Mapping[str, Any] | None = None, keep: int = KEEP
+    ) -> Path:
+        """Writes all state to a file that is whole or absent, whatever happens; where it is then.
+
+        `offsets` says where the sources stood, as what JSON can hold, e.g. `{"payments": {"0": 1_204}}`. A path that
+        is a folder, or ends as one, gets a new file; the newest `keep` of them stay. Other threads of Python go on
+        while it is written, this engine takes no event meanwhile. Raises CheckpointError; what was there before is
+        then still there.
+        """
+        return self._checkpoint(_path(path), _offsets_json(offsets or {}), _keep(keep))
+
+    @property
+    def offsets(self) -> dict[str, Any]:
+        """Where the sources stood in the checkpoint that this engine was restored from; empty for a new one."""
+        return copy.deepcopy(self._offsets)
 
     def set_lookup(self, lookup: Lookup) -> None:
         """Gives a lookup new rows: from the next event on all of them at once. It has the columns of the old one."""
@@ -153,6 +191,34 @@ class Engine(_core.Engine):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Engine holds state and is not pickled or copied; send its features, and push events")
+
+
+def _path(path: str | os.PathLike[str]) -> str:
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text:
+        raise TypeError(f"a checkpoint goes to a path, not to {shown(path)}")
+    return text
+
+
+def _offsets_json(offsets: Mapping[str, Any]) -> str:
+    """Offsets as JSON, which give back what was put in."""
+    if not isinstance(offsets, Mapping):
+        raise TypeError(f"offsets are a dict from the name of a source to where it stands, not {shown(offsets)}")
+    written = dict(offsets)
+    try:
+        text = json.dumps(written, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"offsets hold what JSON can: {error}") from None
+    if json.loads(text) != written:
+        raise TypeError(f"offsets {shown(written)} would come back as {shown(json.loads(text))}; write keys as texts")
+    return text
+
+
+def _keep(keep: object) -> int:
+    if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
+        raise ValueError(f"keep is {shown(keep)}; write how many checkpoints of a folder stay, 1 or more")
+    return keep
 
 
 def _definition(features: FeatureSet, streams: Iterable[Stream]) -> str:

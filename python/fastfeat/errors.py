@@ -6,6 +6,7 @@
     ├── LateEvent       (ValueError)   an event is older than the lateness of its stream allows
     ├── TooOld          (ValueError)   a lookup asks for a time before which the state may have changed
     ├── MemoryLimit     (MemoryError)  an event's key is new, and the state is at the limit it was given
+    ├── CheckpointError (ValueError)   a checkpoint could not be written, or cannot be gone on from
     └── ModelError      (ValueError)   a model cannot be read, or does not fit the features
 
 A refused event has changed nothing. Each class has a stable `code` for logs, metrics and dead letters.
@@ -15,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 __all__ = [
+    "CheckpointError",
+    "CheckpointWarning",
     "DefinitionError",
     "FastfeatError",
     "InvalidEvent",
@@ -182,6 +185,34 @@ class MemoryLimit(FastfeatError, MemoryError):  # noqa: N818 - the event is refu
 
     def __str__(self) -> str:
         return self.message
+
+
+class CheckpointError(FastfeatError, ValueError):
+    """A checkpoint that could not be written, or from which an engine cannot go on.
+
+    >>> error = CheckpointError("state.ff", "damaged", "it ends in the middle of a section's header: it was cut off")
+    >>> print(error)
+    checkpoint `state.ff`: it ends in the middle of a section's header: it was cut off
+    """
+
+    code: ClassVar[str] = "checkpoint"
+
+    def __init__(self, place: str, fault: Literal["damaged", "refused", "disk"], message: str) -> None:
+        super().__init__(place, fault, message)
+        self.place = place
+        """The file or folder."""
+        self.fault = fault
+        """`damaged`: the bytes are not what was written. `refused`: it does not fit what was asked for.
+        `disk`: the disk could not be read or written."""
+        self.message = message
+        """What was found, where, and the way out."""
+
+    def __str__(self) -> str:
+        return f"checkpoint `{self.place}`: {self.message}"
+
+
+class CheckpointWarning(UserWarning):
+    """A damaged checkpoint was passed over, and an older one used in its place."""
 
 
 class ModelError(FastfeatError, ValueError):

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::definition::{FieldKind, OnLate};
+use crate::encode::encode_fields;
 use crate::error::EventError;
 use crate::event::{Event, Value};
 use crate::explain::filler;
@@ -12,6 +13,7 @@ use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
 use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::schema::iso_ticks;
+use crate::stage::{Probe, Stage};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
 use crate::state::table::{Idle, Key, Table};
@@ -49,14 +51,14 @@ pub enum OnLimit {
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) plan: Arc<Plan>,
-    options: Options,
+    pub(crate) options: Options,
     pub(crate) tables: Vec<Table>,
     pub(crate) interner: Interner,
-    lookups: Lookups,
+    pub(crate) lookups: Lookups,
     pub(crate) clocks: Vec<Clock>,
-    late: LateEvents,
-    evicted: u64,
-    refused: u64,
+    pub(crate) late: LateEvents,
+    pub(crate) evicted: u64,
+    pub(crate) refused: u64,
     row: FeatureRow,
     scratch: Scratch,
 }
@@ -65,9 +67,12 @@ pub struct Engine {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock {
     pub newest: Option<i64>,
-    events: u64,
-    late: u64,
+    pub events: u64,
+    pub late: u64,
+    pub invalid: u64,
 }
+
+encode_fields!(Clock { newest, events, late, invalid });
 
 /// Buffers of one event, reused.
 #[derive(Debug, Default)]
@@ -104,6 +109,16 @@ enum Stay {
     Late(i64),
 }
 
+/// Which row is wanted.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    t: i64,
+    /// With this the event is one of its row, before the watermark it names where it is late.
+    own: Option<Option<i64>>,
+    /// Whether the event is there to stay.
+    stores: bool,
+}
+
 /// What an engine has seen and holds.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
@@ -113,6 +128,8 @@ pub struct Stats {
     pub events: Vec<u64>,
     /// Late events, by stream.
     pub late: Vec<u64>,
+    /// Events that broke a rule, by stream, as far as they were counted.
+    pub invalid: Vec<u64>,
     /// Bytes that the state holds, reference data included.
     pub state_bytes: u64,
     /// Newest event time by stream, in ticks.
@@ -163,6 +180,20 @@ impl Engine {
     /// [`EventError::Memory`] when it has a new key and the limit is reached. Nothing has changed then but the counts.
     #[inline]
     pub fn push(&mut self, stream: usize, event: &mut Event) -> Result<bool, EventError> {
+        self.push_probed(stream, event, &mut ())
+    }
+
+    /// As `push`, and `probe` hears of every stage as it ends.
+    ///
+    /// # Errors
+    /// Those of `push`.
+    #[inline]
+    pub fn push_probed(
+        &mut self,
+        stream: usize,
+        event: &mut Event,
+        probe: &mut impl Probe,
+    ) -> Result<bool, EventError> {
         let (t, mark) = self.times(stream, event);
         let plan = Arc::clone(&self.plan);
         let stay = match mark {
@@ -180,13 +211,14 @@ impl Engine {
             _ => Stay::Store,
         };
         self.locate(&plan, stream, event, stay != Stay::Look);
+        probe.ended(Stage::Find);
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
             let clock = &mut self.clocks[stream];
             clock.newest = clock.newest.max(Some(t));
             clock.events += 1;
         }
-        self.answer(&plan, stream, event, t, stay);
+        self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
     }
 
@@ -206,7 +238,7 @@ impl Engine {
             _ => Stay::Look,
         };
         self.locate(&plan, stream, event, false);
-        self.answer(&plan, stream, event, t, stay);
+        self.answer(&plan, stream, event, t, stay, &mut ());
         Ok(!plan.streams[stream].outputs.is_empty())
     }
 
@@ -225,7 +257,7 @@ impl Engine {
         }
         self.locate(&plan, stream, event, false);
         self.scratch.located.iter_mut().for_each(|located| located.keyed &= located.found.is_some());
-        self.read(&plan, stream, event, at, None, false);
+        self.read(&plan, stream, event, Asked { t: at, own: None, stores: false }, &mut ());
         Ok(())
     }
 
@@ -258,6 +290,7 @@ impl Engine {
             keys: self.tables.iter().map(|table| table.keys() as u64).sum(),
             events: self.clocks.iter().map(|clock| clock.events).collect(),
             late: self.clocks.iter().map(|clock| clock.late).collect(),
+            invalid: self.clocks.iter().map(|clock| clock.invalid).collect(),
             newest: self.clocks.iter().map(|clock| clock.newest).collect(),
             state_bytes: self.bytes(),
             lookups: self.lookups.stats(&self.plan.lookups),
@@ -297,6 +330,11 @@ impl Engine {
         self.clocks[stream].late += 1;
         self.late.add(LateRecord { stream, time, newest, emitted: false });
         self.late_error(stream, time, newest)
+    }
+
+    /// Counts an event that its schema has refused.
+    pub fn count_invalid(&mut self, stream: usize) {
+        self.clocks[stream].invalid += 1;
     }
 
     #[cold]
@@ -390,13 +428,14 @@ impl Engine {
     }
 
     /// Answers every read of the event's row and, when it is there to stay, stores it.
-    fn answer(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, stay: Stay) {
+    fn answer(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, stay: Stay, probe: &mut impl Probe) {
         let late = if let Stay::Late(mark) = stay { Some(mark) } else { None };
-        self.read(plan, stream, event, t, Some(late), stay == Stay::Store);
+        self.read(plan, stream, event, Asked { t, own: Some(late), stores: stay == Stay::Store }, probe);
     }
 
-    /// Answers every read of a row at `t`. With `own` the event is one of its row, before the watermark it names where it is late.
-    fn read(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, own: Option<Option<i64>>, stores: bool) {
+    /// Answers every read of a row.
+    fn read(&mut self, plan: &Plan, stream: usize, event: &mut Event, asked: Asked, probe: &mut impl Probe) {
+        let Asked { t, own, stores } = asked;
         let (plan_stream, ticks) = (&plan.streams[stream], plan.ticks_per_second);
         let Scratch { keys, located, record, cells, borrowed } = &mut self.scratch;
         cells.values.resize(plan_stream.cells, NULL);
@@ -423,6 +462,7 @@ impl Engine {
                 };
                 table.answer(located.found, &question, &self.interner, cells);
             }
+            probe.ended(Stage::Answer);
             if is_own && !stores {
                 borrowed.extend(texts(table_plan, run, 0));
             }
@@ -431,6 +471,7 @@ impl Engine {
                 let key = Key { hash: located.hash, bytes: &keys[located.start..located.end] };
                 table.store(table_plan, located.found, key, run, mark, &mut self.interner);
                 table.expire(table_plan, mark, &mut self.interner);
+                probe.ended(Stage::Store);
             }
         }
         for read in plan_stream.reads.iter().filter(|read| !read.own) {
@@ -451,12 +492,14 @@ impl Engine {
             };
             table.answer(found, &question, &self.interner, cells);
             keys.truncate(start);
+            probe.ended(Stage::Answer);
         }
         let mut context = self.lookups.context(ticks, stores);
         finish(plan_stream, event, cells, &self.interner, &mut self.row, &mut context);
         for id in borrowed.drain(..) {
             self.interner.release(id);
         }
+        probe.ended(Stage::Row);
     }
 }
 

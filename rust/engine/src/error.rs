@@ -124,6 +124,29 @@ pub enum EventError {
     },
 }
 
+/// A checkpoint that could not be written, or from which an engine cannot go on.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("checkpoint `{place}`: {message}")]
+pub struct CheckpointError {
+    /// What is at fault, which says whether an older checkpoint may do.
+    pub fault: CheckpointFault,
+    /// The file or folder.
+    pub place: String,
+    /// What was found, where, and the way out.
+    pub message: String,
+}
+
+/// What is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointFault {
+    /// The bytes: the file is not what was written.
+    Damaged,
+    /// The request: another definition, option or release than the file is of, or nothing there.
+    Refused,
+    /// The disk: it could not be read or written.
+    Disk,
+}
+
 fn join(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -97,6 +97,11 @@ impl KeyIndex {
         }
     }
 
+    /// Every reference, in no order that may leave the engine.
+    pub fn references(&self) -> impl Iterator<Item = u32> {
+        self.shards.iter().flat_map(|shard| shard.iter().map(|&(_, reference)| reference))
+    }
+
     /// Number of keys.
     pub fn keys(&self) -> usize {
         self.len

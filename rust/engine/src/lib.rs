@@ -4,11 +4,14 @@
 //! `definition` (what the user asked for) -> `plan` (indexes instead of names) ->
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
+//! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back.
 
 pub mod aggregate;
+pub mod checkpoint;
 pub mod codec;
 pub mod definition;
 pub mod derive;
+pub mod encode;
 pub mod engine;
 pub mod error;
 pub mod estimate;
@@ -21,5 +24,6 @@ pub mod lookup;
 pub mod plan;
 pub mod row;
 pub mod schema;
+pub mod stage;
 mod state;
 pub mod window;

@@ -1,6 +1,7 @@
 //! Nanoseconds for one row through LightGBM's C API: `LIGHTGBM_LIBRARY=... cargo run --release -p fastfeat-lightgbm --example bench`.
 //! Without a model text as argument the model is 100 seeded trees of 31 leaves over 30 features, and every score is checked
-//! against a walk of those trees in plain Rust.
+//! against a walk of those trees in plain Rust. With a file of rows as well (doubles, little-endian, one row after the other) it prints one line
+//! of JSON: the latencies of `predict` over them, and the sum of the answers. `benches/compare/lightgbm_c_api.py` calls it so.
 
 use std::path::Path;
 use std::time::Instant;
@@ -27,6 +28,9 @@ fn main() {
 
     let started = Instant::now();
     let mut model = Model::from_text(library, &text, Output::Normal).expect("a model");
+    if let Some(path) = std::env::args().nth(2) {
+        return over_rows(&mut model, &path);
+    }
     println!("{model:?}, {} KB of text, read in {:?}", text.len() / 1000, started.elapsed());
     let features = model.feature_names().len();
     let rows: Vec<Vec<f64>> = (0..ROWS).map(|_| (0..features).map(|_| random.normal()).collect()).collect();
@@ -46,6 +50,33 @@ fn main() {
         measure("predict_raw", rows, CALLS, |row| model.predict_raw(row, &mut out));
         measure("contributions", rows, CALLS_CONTRIBUTIONS, |row| model.contributions(row, &mut contributions));
     }
+}
+
+/// Rows from a file, each by itself, ten times over.
+fn over_rows(model: &mut Model, path: &str) {
+    let bytes = std::fs::read(path).expect("a file of rows");
+    let values: Vec<f64> = bytes.as_chunks().0.iter().map(|&eight| f64::from_le_bytes(eight)).collect();
+    let rows: Vec<&[f64]> = values.chunks_exact(model.feature_names().len()).collect();
+    let mut out = vec![0.0; model.classes()];
+    let mut sum = 0.0;
+    for row in &rows {
+        model.predict_raw(row, &mut out).expect("a score");
+        sum += out[0];
+    }
+    let mut times = vec![1_u64; rows.len() * 10];
+    for (time, row) in times.iter_mut().zip(rows.iter().cycle()) {
+        let started = Instant::now();
+        model.predict(row, &mut out).expect("a score");
+        *time = started.elapsed().as_nanos() as u64;
+    }
+    let mean = times.iter().sum::<u64>() as f64 / times.len() as f64 / 1e3;
+    times.sort_unstable();
+    let at = |share: f64| times[((times.len() as f64 * share).ceil() as usize).clamp(1, times.len()) - 1] as f64 / 1e3;
+    let (p50, p99, p99_9, max) = (at(0.5), at(0.99), at(0.999), at(1.0));
+    println!(
+        "{{\"rows\": {}, \"raw_sum\": {sum}, \"p50_us\": {p50}, \"p99_us\": {p99}, \"p99_9_us\": {p99_9}, \"max_us\": {max}, \"mean_us\": {mean}}}",
+        rows.len()
+    );
 }
 
 /// Every call by itself; reading the clock is part of it and shown too.

@@ -5,14 +5,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use fastfeat_engine::engine::{OnLimit, Options};
+use fastfeat_engine::checkpoint::Restored;
+use fastfeat_engine::engine::{Engine as Core, OnLimit, Options};
 use fastfeat_engine::error::{DefinitionError, nearest};
 use fastfeat_engine::late::LateRecord;
 use fastfeat_engine::plan::Plan;
 use fastfeat_lightgbm::{Library, Model, Output};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyDict, PyString, PyTuple};
+use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 use crate::convert::FieldNames;
 use crate::layout::Layout;
@@ -31,6 +32,8 @@ pub struct Engine {
     pub plan: Arc<Plan>,
     /// The stream that the features belong to.
     pub own: usize,
+    /// What a checkpoint gave beside the state, where it came from one.
+    restored: Option<(String, PathBuf, Vec<String>)>,
     /// By stream.
     pub layouts: Vec<Arc<Layout>>,
     pub fields: Vec<FieldNames>,
@@ -41,11 +44,12 @@ pub struct Engine {
 #[pymethods]
 impl Engine {
     /// Compiles the JSON of a definition. `stream` is the stream that the features belong to; `model` the text of a LightGBM
-    /// model, `library` the path of LightGBM's shared library; the others are the engine's options.
+    /// model, `library` the path of LightGBM's shared library; `checkpoint` the path of one to go on from; the others are the
+    /// engine's options.
     #[new]
     #[pyo3(signature = (
         definition, stream, *, model=None, library=None, raw_score=false, memory_limit=None, evict_idle=false, idle_after_ns=None,
-        late_events_max=1_000
+        late_events_max=1_000, checkpoint=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
     fn new(
@@ -59,6 +63,7 @@ impl Engine {
         evict_idle: bool,
         idle_after_ns: Option<i64>,
         late_events_max: usize,
+        checkpoint: Option<PathBuf>,
     ) -> PyResult<Self> {
         let plan = Arc::new(plan::compile(py, definition)?);
         let own = plan
@@ -91,8 +96,18 @@ impl Engine {
             idle_after: idle_after_ns.map(ticks),
             late_events_max,
         };
-        let work = Mutex::new(Work::new(&plan, options));
-        Ok(Self { plan, own, layouts, fields, scorer, work })
+        let (core, restored) = match checkpoint {
+            None => (Core::with_options(Arc::clone(&plan), options), None),
+            Some(path) => {
+                let restored = py.detach(|| Core::restore(Arc::clone(&plan), options, &path));
+                let Restored { engine, offsets, path, damaged } =
+                    restored.map_err(|error| errors::checkpoint(py, &error))?;
+                let damaged = damaged.iter().map(ToString::to_string).collect();
+                (engine, Some((offsets, path, damaged)))
+            }
+        };
+        let work = Mutex::new(Work::new(core));
+        Ok(Self { plan, own, restored, layouts, fields, scorer, work })
     }
 
     /// Takes an event and gives its features: a Row, or `out` filled with its floats. None for a stream without features.
@@ -260,6 +275,21 @@ impl Engine {
         self.work()?.core.set_lookup(name, rows).map(|_version| ()).map_err(refusal)
     }
 
+    /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. Other Python
+    /// threads run meanwhile, this engine takes no event. `offsets` is a JSON object.
+    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep))]
+    fn checkpoint(&self, py: Python<'_>, path: PathBuf, offsets: &str, keep: usize) -> PyResult<PathBuf> {
+        let mut work = self.work()?;
+        let core = &mut work.core;
+        py.detach(|| core.checkpoint(&path, offsets, keep)).map_err(|error| errors::checkpoint(py, &error))
+    }
+
+    /// Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way to it.
+    #[getter(_restored)]
+    fn restored(&self) -> Option<(String, PathBuf, Vec<String>)> {
+        self.restored.clone()
+    }
+
     /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid`, `refused` (by the memory limit), keys that `expired` or
     /// were `evicted`, and `state_bytes`, under `streams` the counts and the
     /// `newest` time of each stream, and under `lookups` the rows, bytes and misses of each lookup and how often it was given a table.
@@ -271,7 +301,7 @@ impl Engine {
             let one = PyDict::new(py);
             one.set_item("events", core.events[index])?;
             one.set_item("late", core.late[index])?;
-            one.set_item("invalid", work.invalid[index])?;
+            one.set_item("invalid", core.invalid[index])?;
             let newest = core.newest[index].map(|ticks| instant::datetime(py, ticks, self.plan.ticks_per_second));
             one.set_item("newest", newest.transpose()?)?;
             streams.set_item(&stream.schema.stream, one)?;
@@ -280,7 +310,7 @@ impl Engine {
         stats.set_item("keys", core.keys)?;
         stats.set_item("events", core.events.iter().sum::<u64>())?;
         stats.set_item("late", core.late.iter().sum::<u64>())?;
-        stats.set_item("invalid", work.invalid.iter().sum::<u64>())?;
+        stats.set_item("invalid", core.invalid.iter().sum::<u64>())?;
         stats.set_item("refused", core.refused)?;
         stats.set_item("expired", core.expired)?;
         stats.set_item("evicted", core.evicted)?;
@@ -297,6 +327,17 @@ impl Engine {
         }
         stats.set_item("lookups", lookups)?;
         Ok(stats)
+    }
+
+    /// Pushes pairs of a stream's name (None for the features' own) and an event, a dict or JSON in bytes, and times the engine alone:
+    /// nanoseconds by chunk of events, how many were pushed, how many refused.
+    fn _time_chunks(&self, events: &Bound<'_, PyList>) -> PyResult<(Vec<u64>, usize, usize)> {
+        self.time_chunks(events)
+    }
+
+    /// Pushes such pairs as push does, or score where there is a model, and gives the nanoseconds of each stage over all of them.
+    fn _time_stages<'py>(&self, events: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
+        self.time_stages(events)
     }
 
     /// Names of the features, in the order of the row.

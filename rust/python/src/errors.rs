@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use fastfeat_engine::error::{DefinitionError, EventError, Problem};
+use fastfeat_engine::error::{CheckpointError, CheckpointFault, DefinitionError, EventError, Problem};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
@@ -13,6 +13,17 @@ const MODULE: &str = "fastfeat.errors";
 pub fn definition(py: Python<'_>, error: &DefinitionError) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     raise(py, &CLASS, "DefinitionError", (&error.place, &error.message))
+}
+
+/// `CheckpointError(place, fault, message)`.
+pub fn checkpoint(py: Python<'_>, error: &CheckpointError) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let fault = match error.fault {
+        CheckpointFault::Damaged => "damaged",
+        CheckpointFault::Refused => "refused",
+        CheckpointFault::Disk => "disk",
+    };
+    raise(py, &CLASS, "CheckpointError", (&error.place, fault, &error.message))
 }
 
 /// `ModelError(message)`.

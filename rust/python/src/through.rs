@@ -6,10 +6,9 @@ use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::ArrowError;
 use fastfeat_engine::codec::json;
 use fastfeat_engine::definition::FieldKind;
-use fastfeat_engine::engine::{Engine as Core, Options};
+use fastfeat_engine::engine::Engine as Core;
 use fastfeat_engine::error::{EventError, Problem, nearest};
 use fastfeat_engine::event::{Event, Value};
-use fastfeat_engine::plan::Plan;
 use fastfeat_engine::schema::Schema;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -30,19 +29,12 @@ use crate::{convert, errors};
 pub struct Work {
     pub core: Core,
     pub event: Event,
-    /// By stream, the events that broke a rule.
-    pub invalid: Vec<u64>,
     bytes: Vec<u8>,
 }
 
 impl Work {
-    pub fn new(plan: &Arc<Plan>, options: Options) -> Self {
-        Self {
-            core: Core::with_options(Arc::clone(plan), options),
-            event: Event::default(),
-            invalid: vec![0; plan.streams.len()],
-            bytes: Vec::new(),
-        }
+    pub fn new(core: Core) -> Self {
+        Self { core, event: Event::default(), bytes: Vec::new() }
     }
 }
 
@@ -148,7 +140,7 @@ impl Engine {
             (Ok(()), Step::Push) => work.core.push(stream, &mut work.event),
             (Ok(()), Step::Peek) => work.core.peek(stream, &mut work.event),
             (Err(error), Step::Push) => {
-                work.invalid[stream] += 1;
+                work.core.count_invalid(stream);
                 Err(error)
             }
             (Err(error), Step::Peek) => Err(error),
@@ -263,20 +255,20 @@ impl Engine {
             _ => self.own,
         };
         let mut work = self.work()?;
-        let Work { core, event, invalid, .. } = &mut *work;
+        let Work { core, event, .. } = &mut *work;
         let layout = &self.layouts[own];
-        let answer =
-            py.detach(|| batch::push_tables(core, event, inputs, own, layout)).map_err(|refusal| match refusal {
-                Refusal::Event { error, stream, row } => {
-                    // The others are counted where they are found.
-                    if matches!(error, EventError::Invalid { .. } | EventError::Table { .. }) {
-                        invalid[stream] += 1;
-                    }
-                    errors::event_in_row(py, error, Some(row))
+        let pushed = py.detach(|| batch::push_tables(core, event, inputs, own, layout));
+        let answer = pushed.map_err(|refusal| match refusal {
+            Refusal::Event { error, stream, row } => {
+                // The others are counted where they are found.
+                if matches!(error, EventError::Invalid { .. } | EventError::Table { .. }) {
+                    core.count_invalid(stream);
                 }
-                Refusal::Damaged(message) => PyValueError::new_err(format!("the table is damaged: {message}")),
-                Refusal::Arrow(error) => PyRuntimeError::new_err(error.to_string()),
-            })?;
+                errors::event_in_row(py, error, Some(row))
+            }
+            Refusal::Damaged(message) => PyValueError::new_err(format!("the table is damaged: {message}")),
+            Refusal::Arrow(error) => PyRuntimeError::new_err(error.to_string()),
+        })?;
         drop(work);
         let Some((batches, schema)) = answer else { return Ok(None) };
         let table = PyTable::try_new(batches, schema)?;

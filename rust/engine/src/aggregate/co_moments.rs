@@ -5,6 +5,7 @@
 
 use super::exact;
 use super::whole::{Number, SMALLEST, Span, Whole, multiply};
+use crate::encode::{Broken, Decode, Encode, Input, encode_fields};
 
 /// Sums over pairs of values.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +34,8 @@ struct WideSums {
     yy: Whole<67>,
     xy: Whole<67>,
 }
+
+encode_fields!(WideSums { x, y, xx, yy, xy });
 
 impl Default for Sums {
     fn default() -> Self {
@@ -95,6 +98,33 @@ impl Sums {
                 sums.xy.accumulate(&product(&a, &b)[..2], a_bit + b_bit, product_odd);
             }
         }
+    }
+}
+
+impl Encode for CoMoments {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (self.count, self.not_finite).encode(out);
+        self.x.encode(out);
+        self.y.encode(out);
+        match &self.sums {
+            Sums::Narrow { x, y, xx, yy, xy } => ((*x, *y), ((*xx, *yy), *xy)).encode(out),
+            Sums::Wide(sums) => sums.encode(out),
+        }
+    }
+}
+
+impl Decode for CoMoments {
+    fn decode(input: &mut Input<'_>) -> Result<Self, Broken> {
+        let (count, not_finite) = input.read()?;
+        let (x, y): (Span, Span) = input.read()?;
+        // Which of the two it is follows from the values alone.
+        let sums = if x.fits() && y.fits() {
+            let ((x, y), ((xx, yy), xy)) = input.read()?;
+            Sums::Narrow { x, y, xx, yy, xy }
+        } else {
+            Sums::Wide(input.read()?)
+        };
+        Ok(Self { count, not_finite, x, y, sums })
     }
 }
 

@@ -4,12 +4,16 @@
 //! the first is a power of two and costs no rounding. Sums are kept in double-double (Dekker 1971; about 106 bits) with an exponent of their
 //! own, so that no age and no size is too large: whatever the groups and the order in which values come, the sum rounds to the same double.
 
+use crate::encode::encode_fields;
+
 /// A double and what it lacks to the exact number.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Double {
     high: f64,
     low: f64,
 }
+
+encode_fields!(Double { high, low });
 
 impl Double {
     fn two_sum(a: f64, b: f64) -> Self {
@@ -59,6 +63,8 @@ struct Scaled {
     double: Double,
 }
 
+encode_fields!(Scaled { exponent, double });
+
 impl Scaled {
     fn plus(self, other: Self) -> Self {
         // Zero has no exponent: it must not lift the other's out of sight.
@@ -92,6 +98,8 @@ pub struct DecaySum {
     sum: Scaled,
     weight: Scaled,
 }
+
+encode_fields!(DecaySum { count, sum, weight });
 
 /// 2^fraction of the time's last half-life, and how many whole ones came before.
 fn weight(time: i64, half_life: i64) -> (i64, f64) {

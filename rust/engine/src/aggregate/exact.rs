@@ -5,9 +5,14 @@
 //! What does not fit goes to `wide.rs`, which holds any double. One rounding happens, at the end.
 
 use super::wide;
+use crate::encode::encode_fields;
 
 /// Bits of magnitude a value may have in units of the scale: its square stays below 2^252.
 const VALUE_BITS: i32 = 126;
+
+/// Between these lie the units that doubles, and whole numbers, have.
+pub(super) const SCALE_MIN: i32 = -1074;
+pub(super) const SCALE_MAX: i32 = 1024;
 
 /// No value has set a scale yet.
 pub const UNSET: i32 = i32::MAX / 2;
@@ -29,22 +34,30 @@ pub fn parts(x: f64) -> (u64, i32) {
 #[inline]
 pub fn fixed(x: f64, scale: i32) -> Option<i128> {
     let (mantissa, exponent) = parts(x);
+    fixed_parts(mantissa, exponent, x.is_sign_negative(), scale)
+}
+
+/// The same from its parts.
+#[inline]
+pub fn fixed_parts(mantissa: u64, exponent: i32, negative: bool, scale: i32) -> Option<i128> {
     let shift = exponent - scale;
-    let magnitude = if mantissa == 0 {
-        0
-    } else if (0..=VALUE_BITS - 53).contains(&shift) {
+    let magnitude = if (0..=VALUE_BITS - 53).contains(&shift) {
         i128::from(mantissa) << shift
+    } else if mantissa == 0 {
+        0
     } else if shift < 0 && mantissa.trailing_zeros() as i32 >= -shift {
         i128::from(mantissa >> -shift)
     } else {
         return None;
     };
-    Some(if x.is_sign_negative() { -magnitude } else { magnitude })
+    Some(if negative { -magnitude } else { magnitude })
 }
 
 /// Unsigned 256-bit number, low word first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct U256(pub [u64; 4]);
+
+encode_fields!(U256 { 0 });
 
 impl U256 {
     /// The square of a magnitude below 2^127.
@@ -52,6 +65,9 @@ impl U256 {
     pub fn square(value: i128) -> Self {
         let magnitude = value.unsigned_abs();
         let (low, high) = (magnitude as u64, (magnitude >> 64) as u64);
+        if high == 0 {
+            return Self::from_low(u128::from(low) * u128::from(low));
+        }
         let ll = u128::from(low) * u128::from(low);
         let cross = (u128::from(low) * u128::from(high)) << 1;
         let hh = u128::from(high) * u128::from(high);
@@ -130,6 +146,8 @@ pub struct Moments {
     pub squares: U256,
 }
 
+encode_fields!(Moments { sum, squares });
+
 impl Moments {
     /// One value more; `None` when the sums do not fit.
     #[inline]
@@ -202,6 +220,9 @@ pub fn mean_of(sum: f64, moments: &Moments, scale: i32, count: u64) -> f64 {
 #[inline]
 pub fn variance(moments: &Moments, scale: i32, count: u64) -> f64 {
     let [a, b, c, d] = moments.squares.0;
+    if c == 0 && d == 0 && moments.sum.unsigned_abs() < 1 << 64 {
+        return small_variance(u128::from(a) | u128::from(b) << 64, moments.sum.unsigned_abs(), scale, count);
+    }
     let n = u128::from(count);
     // 256 bits times 64 bits, word by word.
     let mut words = [0_u64; 5];
@@ -222,10 +243,25 @@ pub fn variance(moments: &Moments, scale: i32, count: u64) -> f64 {
     ratio(&words, 2 * scale, count)
 }
 
+/// The same of sums that fit 128 and 64 bits.
+#[inline]
+fn small_variance(squares: u128, sum: u128, scale: i32, count: u64) -> f64 {
+    let n = u128::from(count);
+    let low = (squares & u128::from(u64::MAX)) * n;
+    let high = (squares >> 64) * n + (low >> 64);
+    let product = (low & u128::from(u64::MAX)) | high << 64;
+    let (rest, borrow) = product.overflowing_sub(sum * sum);
+    let top = (high >> 64) as u64 - u64::from(borrow);
+    ratio(&[rest as u64, (rest >> 64) as u64, top], 2 * scale, count)
+}
+
 /// words * 2^exponent / (n * (n - 1)), the numerator rounded once.
 pub fn ratio(words: &[u64], exponent: i32, count: u64) -> f64 {
     let (mantissa, top) = wide::round(words);
-    let pairs = (u128::from(count) * u128::from(count - 1)) as f64;
+    let pairs = match count.checked_mul(count - 1) {
+        Some(pairs) => pairs as f64,
+        None => (u128::from(count) * u128::from(count - 1)) as f64,
+    };
     times_power(mantissa / pairs, top + exponent)
 }
 

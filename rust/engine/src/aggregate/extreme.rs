@@ -1,5 +1,7 @@
 //! min and max share one order: whole numbers that are smaller the better a value is, NaN worst of all.
 
+use crate::encode::encode_fields;
+
 /// Rank of a payload: the smallest rank is the minimum, or the maximum where `max` is set.
 #[inline]
 pub fn order(payload: u64, float: bool, max: bool) -> i64 {
@@ -43,6 +45,8 @@ pub struct Best {
     /// Whether there is any value.
     pub any: bool,
 }
+
+encode_fields!(Best { rank, position, beside, any });
 
 impl Default for Best {
     fn default() -> Self {

@@ -6,6 +6,7 @@
 
 use super::exact;
 use super::whole::{Number, Span, Whole, multiply};
+use crate::encode::{Broken, Decode, Encode, Input};
 
 /// Sums of the powers of some values.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,6 +84,34 @@ impl Sums {
                 sums.3.accumulate(&fourth[..4], 4 * bit, away);
             }
         }
+    }
+}
+
+impl Encode for Higher {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (self.count, self.not_finite).encode(out);
+        self.span.encode(out);
+        match &self.sums {
+            Sums::Narrow(s1, s2, s3, s4) => ((*s1, *s2), (*s3, *s4)).encode(out),
+            Sums::Wide(sums) => {
+                let (s1, s2, s3, s4) = &**sums;
+                ((*s1, *s2), (*s3, *s4)).encode(out);
+            }
+        }
+    }
+}
+
+impl Decode for Higher {
+    fn decode(input: &mut Input<'_>) -> Result<Self, Broken> {
+        let (count, not_finite) = input.read()?;
+        let span: Span = input.read()?;
+        // Which of the two it is follows from the values alone.
+        let sums = if span.fits() {
+            Sums::Narrow(input.read()?, input.read()?, input.read()?, input.read()?)
+        } else {
+            Sums::Wide(Box::new((input.read()?, input.read()?, input.read()?, input.read()?)))
+        };
+        Ok(Self { count, not_finite, span, sums })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::exact::{self, Moments, U256, UNSET};
 use super::wide::WideMoments;
+use crate::encode::{Broken, Decode, Encode, Input};
 
 /// Count, sum and sum of squares.
 #[derive(Clone, Debug)]
@@ -22,33 +23,55 @@ impl Default for MomentSum {
     }
 }
 
+impl Encode for MomentSum {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.count.encode(out);
+        self.scale.encode(out);
+        self.narrow.encode(out);
+        self.wide.encode(out);
+    }
+}
+
+impl Decode for MomentSum {
+    fn decode(input: &mut Input<'_>) -> Result<Self, Broken> {
+        let sum = Self { count: input.read()?, scale: input.read()?, narrow: input.read()?, wide: input.read()? };
+        if sum.scale != UNSET && !(exact::SCALE_MIN..=exact::SCALE_MAX).contains(&sum.scale) {
+            return Err(Broken(format!("a sum in units of 2^{}", sum.scale)));
+        }
+        Ok(sum)
+    }
+}
+
 impl MomentSum {
     /// Bytes beyond its own size.
     pub fn bytes(&self) -> usize {
         if self.wide.is_some() { size_of::<WideMoments>() } else { 0 }
     }
 
+    /// Sums of nothing yet, whose unit suits a value that will come.
+    #[inline]
+    pub fn for_value(x: f64) -> Self {
+        let (mantissa, exponent) = exact::parts(x);
+        let scale = if mantissa == 0 || !x.is_finite() { UNSET } else { exponent };
+        Self { scale, ..Self::default() }
+    }
+
     /// One double more.
     #[inline]
     pub fn add_float(&mut self, x: f64, squares: bool) {
         self.count += 1;
-        if self.wide.is_none() {
-            if self.add_narrow(x, squares) {
-                return;
+        if self.wide.is_none() && x.is_finite() {
+            let (mantissa, exponent) = exact::parts(x);
+            if exponent < self.scale && mantissa != 0 {
+                self.refine(exponent);
             }
-            self.refine(x);
-            if self.add_narrow(x, squares) {
+            let value = exact::fixed_parts(mantissa, exponent, x.is_sign_negative(), self.scale);
+            if let Some(sum) = value.and_then(|value| self.narrow.add(value, square(value, squares))) {
+                self.narrow = sum;
                 return;
             }
         }
         self.widen().add(x, squares);
-    }
-
-    #[inline]
-    fn add_narrow(&mut self, x: f64, squares: bool) -> bool {
-        let value = exact::fixed(x, self.scale);
-        let sum = value.and_then(|value| self.narrow.add(value, square(value, squares)));
-        sum.map(|sum| self.narrow = sum).is_some() && x.is_finite()
     }
 
     /// One double less that was once added; false where that cannot be told from the sums alone.
@@ -164,17 +187,11 @@ impl MomentSum {
         }
     }
 
-    /// Makes the unit as small as a value needs it, if the sums still fit then.
-    fn refine(&mut self, x: f64) {
-        let (mantissa, exponent) = exact::parts(x);
-        if !x.is_finite() || mantissa == 0 {
-            return;
-        }
+    /// Makes the unit smaller, if the sums still fit then.
+    fn refine(&mut self, exponent: i32) {
         if self.scale == UNSET || self.narrow == Moments::default() {
             self.scale = exponent;
-        } else if exponent < self.scale
-            && let Some(finer) = self.narrow.finer((self.scale - exponent) as u32)
-        {
+        } else if let Some(finer) = self.narrow.finer((self.scale - exponent) as u32) {
             self.narrow = finer;
             self.scale = exponent;
         }
@@ -204,6 +221,16 @@ impl MomentSum {
         match (self.count, &self.wide) {
             (0, _) => None,
             (count, None) => Some(exact::mean(&self.narrow, self.settled(), count)),
+            (count, Some(wide)) => Some(wide.mean(count)),
+        }
+    }
+
+    /// The same where the sum is at hand.
+    #[inline]
+    pub fn mean_of(&self, sum: f64) -> Option<f64> {
+        match (self.count, &self.wide) {
+            (0, _) => None,
+            (count, None) => Some(exact::mean_of(sum, &self.narrow, self.settled(), count)),
             (count, Some(wide)) => Some(wide.mean(count)),
         }
     }

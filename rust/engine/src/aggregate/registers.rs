@@ -3,6 +3,7 @@
 //! It is a function of the set of values alone: no order, no repetition and no grouping shows in it.
 
 use super::sketch;
+use crate::encode::{Broken, Decode, Encode, Input};
 use crate::heap::{heap, room};
 
 /// So many different values are counted exactly.
@@ -22,6 +23,45 @@ impl Default for Registers {
         Self::Few(Vec::new())
     }
 }
+
+impl Encode for Registers {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Few(hashes) => {
+                (hashes.len() as u8).encode(out);
+                hashes.iter().for_each(|hash| hash.encode(out));
+            }
+            Self::Many(registers) => {
+                MANY.encode(out);
+                out.extend_from_slice(registers);
+            }
+        }
+    }
+}
+
+impl Decode for Registers {
+    fn decode(input: &mut Input<'_>) -> Result<Self, Broken> {
+        let count: u8 = input.read()?;
+        if count == MANY {
+            return Ok(Self::Many(input.take(sketch::REGISTERS)?.into()));
+        }
+        let mut hashes: Vec<u64> = Vec::new();
+        for _ in 0..count {
+            let hash = input.read()?;
+            if hashes.last().is_some_and(|&last| last >= hash) {
+                return Err(Broken::new("the hashes of a sketch are not in order"));
+            }
+            hashes.push(hash);
+        }
+        if hashes.len() > EXACT_MAX {
+            return Err(Broken(format!("{count} hashes in a sketch that holds {EXACT_MAX}")));
+        }
+        Ok(Self::Few(hashes))
+    }
+}
+
+/// Written in place of a count of hashes.
+const MANY: u8 = u8::MAX;
 
 impl Registers {
     /// One value more, by its hash.

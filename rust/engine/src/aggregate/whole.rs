@@ -6,6 +6,7 @@
 use std::ops::{Add, Mul, Sub};
 
 use super::{exact, wide};
+use crate::encode::{Broken, Decode, Encode, Input, encode_fields};
 
 /// Bits of magnitude a value may have in units of the smallest one.
 const VALUE_BITS: i32 = 126;
@@ -17,6 +18,8 @@ pub(super) const SMALLEST: i32 = -1074;
 /// 2^64 values fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole<const N: usize>([u64; N]);
+
+encode_fields!(Whole<const N: usize> { 0 });
 
 impl<const N: usize> Default for Whole<N> {
     fn default() -> Self {
@@ -198,6 +201,24 @@ pub(super) struct Span {
 impl Default for Span {
     fn default() -> Self {
         Self { unit: i32::MAX, top: i32::MIN }
+    }
+}
+
+impl Encode for Span {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.unit.encode(out);
+        self.top.encode(out);
+    }
+}
+
+impl Decode for Span {
+    fn decode(input: &mut Input<'_>) -> Result<Self, Broken> {
+        let span = Self { unit: input.read()?, top: input.read()? };
+        let possible = SMALLEST <= span.unit && span.unit < span.top && span.top <= 1024;
+        if span != Self::default() && !possible {
+            return Err(Broken(format!("values between 2^{} and 2^{}", span.unit, span.top)));
+        }
+        Ok(span)
     }
 }
 

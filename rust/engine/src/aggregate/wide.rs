@@ -2,6 +2,7 @@
 //! (Kulisch's long accumulator; Neal, "Fast exact summation using small and large superaccumulators", arXiv:1505.05571.)
 
 use super::exact::{self, Moments};
+use crate::encode::encode_fields;
 
 /// Words of the sum: 2^-1074 to 2^1024, 64 bits of room and a sign.
 const SUM_WORDS: usize = 35;
@@ -17,6 +18,8 @@ pub struct WideMoments {
     infinities: u64,
     negative_infinities: u64,
 }
+
+encode_fields!(WideMoments { sum, squares, nans, infinities, negative_infinities });
 
 impl Default for WideMoments {
     fn default() -> Self {

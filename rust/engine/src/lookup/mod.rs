@@ -78,7 +78,12 @@ pub(crate) struct Lookups {
     tables: Vec<Arc<LookupTable>>,
     versions: Vec<u64>,
     misses: Vec<u64>,
+    /// Hashes of the tables that a checkpoint was written with, until they are given again.
+    awaited: Vec<Option<TableHash>>,
 }
+
+/// Hash of all that a table says.
+pub(crate) type TableHash = [u8; 32];
 
 /// What an engine's lookup has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +107,21 @@ impl Lookups {
             tables: plans.iter().map(|plan| LookupTable::empty(plan).into()).collect(),
             versions: vec![0; plans.len()],
             misses: vec![0; plans.len()],
+            awaited: vec![None; plans.len()],
         }
+    }
+
+    /// What a checkpoint tells of each: how often it was given a table, its misses, the hash of its table.
+    pub fn saved(&self) -> impl Iterator<Item = (u64, u64, TableHash)> {
+        let hashes =
+            self.tables.iter().zip(&self.awaited).map(|(table, awaited)| awaited.unwrap_or_else(|| table.hash()));
+        self.versions.iter().zip(&self.misses).zip(hashes).map(|((&version, &misses), hash)| (version, misses, hash))
+    }
+
+    /// The counts of a checkpoint; the rows are given again, and are the same version when they are the same.
+    pub fn resume(&mut self, index: usize, (version, misses, hash): (u64, u64, TableHash)) {
+        (self.versions[index], self.misses[index]) = (version, misses);
+        self.awaited[index] = (version > 0).then_some(hash);
     }
 
     /// Takes the place of the table there is, and counts.
@@ -116,8 +135,9 @@ impl Lookups {
         if let Some(message) = table.misfit(&plans[index]) {
             return refuse(message);
         }
+        let awaited = self.awaited[index].take();
+        self.versions[index] += u64::from(awaited.is_none_or(|hash| hash != table.hash()));
         self.tables[index] = table;
-        self.versions[index] += 1;
         Ok(self.versions[index])
     }
 

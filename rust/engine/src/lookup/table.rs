@@ -1,8 +1,10 @@
 //! The rows of a lookup by key, and the builder that reads and checks them.
 
+use std::sync::OnceLock;
+
 use hashbrown::HashTable;
 
-use super::{LookupError, LookupPlan};
+use super::{LookupError, LookupPlan, TableHash};
 use crate::definition::FieldKind;
 use crate::derive::kind_name;
 use crate::error::EventError;
@@ -19,6 +21,8 @@ pub struct LookupTable {
     rows: u32,
     text: String,
     index: HashTable<u32>,
+    /// Made when it is first asked for.
+    hash: OnceLock<TableHash>,
 }
 
 /// One word a row; of a text its place.
@@ -62,12 +66,35 @@ impl LookupTable {
             rows: 0,
             text: String::new(),
             index: HashTable::new(),
+            hash: OnceLock::new(),
         }
     }
 
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows as usize
+    }
+
+    /// Hash of its columns and rows: the same for the same rows in the same order, on every machine.
+    pub(super) fn hash(&self) -> TableHash {
+        *self.hash.get_or_init(|| {
+            let mut hasher = blake3::Hasher::new();
+            let mut add = |bytes: &[u8]| {
+                hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+            };
+            add(&self.ticks_per_second.to_le_bytes());
+            add(&(self.key as u64).to_le_bytes());
+            for column in &self.columns {
+                add(column.name.as_bytes());
+                add(kind_name(column.kind).as_bytes());
+                for words in [&column.words, &column.nulls] {
+                    add(&(words.len() as u64).to_le_bytes());
+                    words.iter().for_each(|word| add(&word.to_le_bytes()));
+                }
+            }
+            add(self.text.as_bytes());
+            *hasher.finalize().as_bytes()
+        })
     }
 
     /// Bytes it holds.

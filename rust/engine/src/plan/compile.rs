@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::expression::{Known, Node, Scope};
 use super::layout::{self, FlagBuild, Item, ReadBuild, TableBuild};
-use super::{Final, LanePlan, Load, Past, Plan, SEMANTICS_VERSION, StreamPlan, WindowPlan, limits};
+use super::{Final, LanePlan, Load, Past, Plan, StreamPlan, WindowPlan, fingerprint, limits};
 use crate::aggregate::{self, Aggregate, Lane, What};
 use crate::definition::{
     AggregateDefinition, DEFINITION_VERSION, Definition, Expression, FeatureDefinition, FieldKind, OnLate, Ties,
@@ -237,6 +237,7 @@ impl Compiler {
             ties,
             flag: None,
             head: 0,
+            plain: None,
             past: Past::None,
         };
         let since = match &definition.window {
@@ -381,9 +382,8 @@ impl Compiler {
             finished.push(plan.map_err(|message| DefinitionError::new(place, message))?);
         }
         let tables = layout::tables(tables, layouts, &streams, &mut finished);
-        let text = serde_json::to_string(definition).expect("a definition is plain data");
-        let hash = blake3::Hasher::new().update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes()).finalize();
-        Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint: hash.to_hex().to_string() })
+        let (fingerprint, definition) = fingerprint(definition);
+        Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint, definition })
     }
 }
 

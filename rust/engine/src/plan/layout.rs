@@ -277,6 +277,12 @@ pub(super) fn tables(
 fn retain(table: &mut TablePlan, read: &mut ReadPlan) {
     for window in &mut read.windows {
         window.head = table.heads;
+        window.plain = match &window.window {
+            Window::Rolling(rolling) if rolling.offset == 0 && rolling.closed == Closed::Right && window.ties => {
+                Some(rolling.length)
+            }
+            _ => None,
+        };
         table.heads += 1;
     }
     for lane in &mut read.lanes {

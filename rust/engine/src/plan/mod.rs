@@ -50,6 +50,8 @@ pub struct Plan {
     pub ticks_per_second: i64,
     /// Hash of the definition and of the version of its meaning, 64 hex digits.
     pub fingerprint: String,
+    /// The definition as JSON, as this release writes it.
+    pub definition: String,
 }
 
 /// One stream of a plan.
@@ -317,6 +319,8 @@ pub(crate) struct WindowPlan {
     pub flag: Option<usize>,
     /// Index among the table's heads.
     pub head: usize,
+    /// Length of a rolling window that is nothing but that.
+    pub plain: Option<i64>,
     pub past: Past,
 }
 
@@ -382,6 +386,13 @@ pub(crate) enum Final {
     Text { feature: usize, wide: usize, exact: usize },
     /// An aggregation's list.
     List { feature: usize, wide: usize, exact: usize, kind: FieldKind },
+}
+
+/// Hash of a definition and of the version of its meaning, and the definition as JSON.
+fn fingerprint(definition: &Definition) -> (String, String) {
+    let text = serde_json::to_string(definition).expect("a definition is plain data");
+    let hash = blake3::Hasher::new().update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes()).finalize();
+    (hash.to_hex().to_string(), text)
 }
 
 impl Plan {

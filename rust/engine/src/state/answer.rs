@@ -14,9 +14,10 @@ use super::run::Run;
 use super::unique::Distinct;
 use super::walk::{Walk, count_of, positions};
 use super::{entry, quantile, tallied};
+use crate::aggregate::moments::MomentSum;
 use crate::aggregate::{What, extreme};
 use crate::definition::FieldKind;
-use crate::plan::{LanePlan, ReadPlan, TablePlan};
+use crate::plan::{Job, LanePlan, ReadPlan, TablePlan};
 
 /// The tree that a busy key keeps for a lane.
 macro_rules! tree {
@@ -126,70 +127,73 @@ pub(super) fn answer(
                     |busy| busy.flag(flag),
                     part!(Count),
                     follow!(follows, counts),
-                    |count, job| {
-                        count_of(count.0, job, cells);
-                    },
+                    |count, jobs| jobs.iter().for_each(|job| count_of(count.0, job, cells)),
                 );
             }
             LanePlan::Moments { column: c, mask, squares } => {
                 let scan = Moments { column: column(c), mask, squares };
-                walk.answer(
-                    &scan,
-                    tree!(lane, Moments),
-                    part!(Moments),
-                    follow!(follows, moments),
-                    |sum, job| match job.what {
-                        What::Sum => cells.float(job.target, sum.sum()),
-                        What::Mean => cells.float_or_null(job.target, sum.mean()),
-                        What::Var => cells.float_or_null(job.target, sum.variance()),
-                        _ => cells.float_or_null(job.target, sum.variance().map(f64::sqrt)),
-                    },
-                );
+                walk.answer(&scan, tree!(lane, Moments), part!(Moments), follow!(follows, moments), |sum, jobs| {
+                    moments(sum, jobs, cells)
+                });
             }
             LanePlan::Higher { column: c, mask } => {
                 let scan = HigherOf { column: column(c), mask };
-                walk.answer(&scan, tree!(lane, Higher), part!(Higher), follow!(follows, highers), |sum, job| {
-                    let value = if job.what == What::Skew { sum.skew() } else { sum.kurtosis() };
-                    cells.float_or_null(job.target, value);
+                walk.answer(&scan, tree!(lane, Higher), part!(Higher), follow!(follows, highers), |sum, jobs| {
+                    for job in jobs {
+                        let value = if job.what == What::Skew { sum.skew() } else { sum.kurtosis() };
+                        cells.float_or_null(job.target, value);
+                    }
                 });
             }
             LanePlan::Pair { x, y, mask } => {
                 let scan = PairOf { x: column(x), y: Some(column(y)), mask };
-                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, pairs), |sum, job| {
-                    let value = if job.what == What::Cov { sum.cov() } else { sum.corr() };
-                    cells.float_or_null(job.target, value);
+                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, pairs), |sum, jobs| {
+                    for job in jobs {
+                        let value = if job.what == What::Cov { sum.cov() } else { sum.corr() };
+                        cells.float_or_null(job.target, value);
+                    }
                 });
             }
             LanePlan::Slope { column: c, mask } => {
                 let scan = PairOf { x: column(c), y: None, mask };
                 let units = question.ticks_per_second as u32;
-                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, pairs), |sum, job| {
-                    cells.float_or_null(job.target, sum.slope(units));
+                walk.answer(&scan, tree!(lane, Pair), part!(Pair), follow!(follows, pairs), |sum, jobs| {
+                    for job in jobs {
+                        cells.float_or_null(job.target, sum.slope(units));
+                    }
                 });
             }
             LanePlan::Extreme { column: c, mask, max, beside } => {
                 let scan = ExtremeOf { column: column(c), mask, max, beside: beside.map(column) };
-                walk.answer(&scan, tree!(lane, Extreme), part!(Extreme), follow!(follows, extremes), |best, job| {
-                    let kind = column(beside.unwrap_or(c)).kind;
-                    let float = kind == FieldKind::Float64;
-                    let payload = match beside {
-                        Some(_) => best.beside,
-                        None => extreme::payload(best.rank, float, max),
-                    };
-                    cells.payload_or_null(job.target, kind, best.any.then_some(payload));
+                walk.answer(&scan, tree!(lane, Extreme), part!(Extreme), follow!(follows, extremes), |best, jobs| {
+                    for job in jobs {
+                        let kind = column(beside.unwrap_or(c)).kind;
+                        let float = kind == FieldKind::Float64;
+                        let payload = match beside {
+                            Some(_) => best.beside,
+                            None => extreme::payload(best.rank, float, max),
+                        };
+                        cells.payload_or_null(job.target, kind, best.any.then_some(payload));
+                    }
                 });
             }
             LanePlan::Registers { column: c, mask } => {
                 let scan = RegistersOf { column: column(c), mask, texts };
-                walk.answer(&scan, tree!(lane, Registers), part!(Registers), None, |sum, job| {
-                    cells.count(job.target, sum.estimate());
+                walk.answer(&scan, tree!(lane, Registers), part!(Registers), None, |sum, jobs| {
+                    for job in jobs {
+                        cells.count(job.target, sum.estimate());
+                    }
                 });
             }
             LanePlan::Decay { column: c, mask, half_life } => {
                 let scan = DecayOf { column: column(c), mask, half_life };
-                walk.answer(&scan, tree!(lane, Decay), part!(Decay), None, |sum, job| match job.what {
-                    What::EwmSum => cells.float(job.target, sum.sum(question.t, half_life)),
-                    _ => cells.float_or_null(job.target, sum.mean()),
+                walk.answer(&scan, tree!(lane, Decay), part!(Decay), None, |sum, jobs| {
+                    for job in jobs {
+                        match job.what {
+                            What::EwmSum => cells.float(job.target, sum.sum(question.t, half_life)),
+                            _ => cells.float_or_null(job.target, sum.mean()),
+                        }
+                    }
                 });
             }
             LanePlan::Entry { column, mask } => {
@@ -209,5 +213,25 @@ pub(super) fn answer(
     }
     if let (Events::Busy(busy), Some(follows)) = (&mut events, follows) {
         busy.put_follows(follows);
+    }
+}
+
+/// What is made of exact sums; what several of them need is computed once.
+#[inline]
+fn moments(sums: &MomentSum, jobs: &[Job], cells: &mut Cells) {
+    let (mut sum, mut variance) = (None, None);
+    for job in jobs {
+        match job.what {
+            What::Sum => cells.float(job.target, *sum.get_or_insert_with(|| sums.sum())),
+            What::Mean => {
+                let sum = *sum.get_or_insert_with(|| sums.sum());
+                cells.float_or_null(job.target, sums.mean_of(sum));
+            }
+            What::Var => cells.float_or_null(job.target, *variance.get_or_insert_with(|| sums.variance())),
+            _ => {
+                let variance = *variance.get_or_insert_with(|| sums.variance());
+                cells.float_or_null(job.target, variance.map(f64::sqrt));
+            }
+        }
     }
 }

@@ -33,7 +33,24 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
         log.upper_bound(question.t.saturating_sub(1))
     };
     let (floor, whole) = visible(question, log, past, end);
+    let plain = question.mark.is_none() && question.idle_after.is_none();
+    let (first, has_own) = (log.first(), question.newcomer.is_some());
+    let mut nested = end;
     for plan in &question.read.windows {
+        if let (Some(length), true) = (plan.plain, plain) {
+            // The most common windows are those that end with the row, shorter ones first.
+            let low = log.upper_bound_below(plan.head, question.t.saturating_sub(length), nested);
+            nested = low;
+            insides.push(Inside {
+                low,
+                high: end,
+                reach: first,
+                current: has_own && plan.current,
+                past: false,
+                begin: 0,
+            });
+            continue;
+        }
         let newest = if plan.ties { end } else { strict };
         let mut inside = window(question, plan, log, past, newest, question.t);
         match (question.mark, &plan.window) {
@@ -41,11 +58,18 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
             // It sees nothing that it would not see at the watermark. What is folded cannot be told apart: all before the watermark is in.
             (Some(mark), kind) => {
                 let at_mark = window(question, plan, log, past, log.upper_bound(mark), mark);
+                if inside.low < at_mark.low && begun_before(question, plan) {
+                    (inside.low, inside.current) = (inside.high, false);
+                }
                 (inside.low, inside.begin) = (inside.low.max(at_mark.low), inside.begin.max(at_mark.begin));
                 if matches!(kind, Window::All(_) | Window::Hopping(_)) {
                     inside.high = inside.high.max(log.upper_bound(mark.saturating_sub(1)));
                 }
             }
+        }
+        if inside.low < floor && begun_before(question, plan) {
+            // The event that began it has been forgotten.
+            (inside.low, inside.current) = (inside.high, false);
         }
         inside.low = inside.low.max(floor).min(inside.high);
         inside.reach = log.first().max(floor);
@@ -54,20 +78,28 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
     }
 }
 
+/// Whether a window is one that an earlier event began, not the row's own.
+fn begun_before(question: &Question<'_>, plan: &WindowPlan) -> bool {
+    let own = question.newcomer.filter(|_| plan.current);
+    matches!(plan.window, Window::Since(_)) && own.zip(plan.flag).is_none_or(|(run, flag)| run.flag(flag) & 1 == 0)
+}
+
 /// Position of the first event that is not forgotten for idleness, and whether what has been folded is not either.
 fn visible(question: &Question<'_>, log: Log<'_>, past: Option<&Past>, end: u64) -> (u64, bool) {
-    let (Some(past), Some(idle)) = (past, question.idle_after) else { return (0, past.is_some()) };
+    let Some(idle) = question.idle_after else { return (0, past.is_some()) };
     let mut later = question.t;
-    for position in (past.folded.min(end)..end).rev() {
+    let folded = past.map_or(log.first(), |past| past.folded);
+    for position in (folded.min(end)..end).rev() {
         let time = log.time(position);
         if later.saturating_sub(time) > idle {
             return (position + 1, false);
         }
         later = time;
     }
-    match past.newest {
-        Some(newest) if later.saturating_sub(newest) > idle => (past.folded, false),
-        _ => (past.floor, true),
+    match past {
+        None => (log.first(), false),
+        Some(past) if past.newest.is_some_and(|newest| later.saturating_sub(newest) > idle) => (past.folded, false),
+        Some(past) => (past.floor, true),
     }
 }
 

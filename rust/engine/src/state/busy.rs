@@ -24,6 +24,10 @@ use crate::aggregate::registers::Registers;
 use crate::heap::{boxed, heap, room};
 use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
 
+mod saved;
+
+pub(super) use saved::POSITION_MAX;
+
 const RUN_BITS: u64 = RUN as u64;
 /// So many events are stepped over one by one.
 const STEPS: u64 = 8;

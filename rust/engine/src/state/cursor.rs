@@ -154,6 +154,15 @@ impl Cursor {
         }
     }
 
+    /// So many of a value more, of one that nothing is ordered by yet.
+    pub fn put(&mut self, value: u64, count: u64) {
+        self.tally.add(value, count);
+        if let Some(buckets) = &mut self.buckets {
+            *buckets.entry(value as i64).or_default() += count;
+        }
+        (self.shares, self.ranking) = (None, None);
+    }
+
     pub fn tally(&self) -> &Tally {
         &self.tally
     }

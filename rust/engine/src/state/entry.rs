@@ -11,6 +11,7 @@ use super::log::Log;
 use super::past::{Part, Past};
 use crate::aggregate::What;
 use crate::derive;
+use crate::encode::{Broken, Encode, Input};
 use crate::heap::room;
 use crate::plan::{self, Job, Mask};
 
@@ -45,6 +46,27 @@ impl Entries {
     /// Every value it holds, as often as it does.
     pub fn values(&self) -> impl Iterator<Item = u64> {
         self.first.iter().chain(&self.newest).map(|entry| entry.1)
+    }
+
+    /// Appends them, values as `value` writes them.
+    pub fn save(&self, value: impl Fn(u64) -> u64, out: &mut Vec<u8>) {
+        let written = |entry: &Entry| (entry.0, value(entry.1));
+        self.first.as_ref().map(written).encode(out);
+        (self.newest.len() as u64).encode(out);
+        self.newest.iter().for_each(|entry| written(entry).encode(out));
+    }
+
+    /// Reads them back; `depth` is how many of the newest are kept.
+    pub fn load(&mut self, depth: usize, input: &mut Input<'_>) -> Result<(), Broken> {
+        self.first = input.read()?;
+        let count = input.count(16)?;
+        if count > depth || self.first.is_some() != (count > 0) {
+            return Err(Broken(format!("{count} single events are kept where {depth} can be")));
+        }
+        for _ in 0..count {
+            self.newest.push_back(input.read()?);
+        }
+        Ok(())
     }
 
     pub fn bytes(&self) -> usize {

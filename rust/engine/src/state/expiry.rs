@@ -123,6 +123,21 @@ impl Expiry {
         }
     }
 
+    /// Every step: when it begins, and the hashes of its keys in the order in which they were put in.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = (i64, Vec<u64>)> {
+        self.due.iter().map(|(&step, chain)| {
+            let mut pieces = Vec::new();
+            let mut number = chain.first;
+            while number != NONE {
+                let piece = &self.blocks[number as usize / BLOCK_PIECES][number as usize % BLOCK_PIECES];
+                pieces.push(&piece.hashes[..piece.len as usize]);
+                number = piece.next;
+            }
+            // The first piece was begun last.
+            (step.saturating_mul(self.step), pieces.into_iter().rev().flatten().copied().collect())
+        })
+    }
+
     /// A key whose step has passed by `now`.
     pub fn pop_due(&mut self, now: i64) -> Option<u64> {
         let (&step, _) = self.due.first_key_value()?;

@@ -3,6 +3,22 @@
 use crate::heap::{heap, room};
 use crate::key::{self, KeyIndex};
 
+/// Texts by the order of their bytes: a number that does not tell in which order they came.
+#[derive(Debug)]
+pub(crate) struct TextOrder {
+    /// Numbers of the texts in use, in order.
+    pub ids: Vec<u32>,
+    /// Place in the order, by number.
+    places: Vec<u32>,
+}
+
+impl TextOrder {
+    /// The place of a text that is in use; null stays null.
+    pub fn place(&self, id: u32) -> u32 {
+        if id == ABSENT { ABSENT } else { self.places[id as usize] }
+    }
+}
+
 /// No text has this number: it stands for null.
 pub(crate) const ABSENT: u32 = u32::MAX;
 
@@ -81,20 +97,48 @@ impl Interner {
         self.entry_mut(id).uses += 1;
     }
 
+    /// How many numbers have been given out.
+    fn len(&self) -> usize {
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+    }
+
+    /// The texts in use, in order.
+    pub fn order(&self) -> TextOrder {
+        let mut ids: Vec<u32> = (0..self.len() as u32).filter(|&id| self.entry(id).uses > 0).collect();
+        ids.sort_unstable_by(|&a, &b| self.text(a).cmp(self.text(b)));
+        let mut places = vec![ABSENT; self.len()];
+        for (place, &id) in ids.iter().enumerate() {
+            places[id as usize] = place as u32;
+        }
+        TextOrder { ids, places }
+    }
+
+    /// Takes in a text that is not there and that nothing uses yet; its number is the count of those before it.
+    pub fn load(&mut self, text: &str) {
+        let id = self.acquire(text);
+        self.entry_mut(id).uses = 0;
+    }
+
+    /// How many texts have been taken in.
+    pub fn loaded_len(&self) -> u64 {
+        self.len() as u64
+    }
+
+    /// A text that nothing uses.
+    pub fn unused(&self) -> Option<&str> {
+        self.chunks.iter().flatten().find(|entry| entry.uses == 0).map(|entry| &*entry.text)
+    }
+
     pub fn text(&self, id: u32) -> &str {
         &self.entry(id).text
     }
 
     pub fn bytes(&self) -> usize {
         let full = self.chunks.len().saturating_sub(1) * room::<Entry>(CHUNK);
+        // Not the list of free numbers: four bytes each, and a look that changes nothing may lengthen it.
         // What has not been written to yet of the newest chunk is no memory of the process.
         let newest = self.chunks.last().map_or(0, |chunk| room::<Entry>(chunk.len()));
-        self.bytes
-            + self.index.bytes()
-            + full
-            + newest
-            + room::<Vec<Entry>>(self.chunks.capacity())
-            + room::<u32>(self.free.capacity())
+        self.bytes + self.index.bytes() + full + newest + room::<Vec<Entry>>(self.chunks.capacity())
     }
 
     /// Bytes by which it may grow at once.

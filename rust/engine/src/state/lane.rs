@@ -21,6 +21,12 @@ pub(super) trait Scan {
     /// Takes in the records `from..to` of a run; the first of them has this position.
     fn scan(&self, run: Run<'_>, from: usize, to: usize, position: u64, sum: &mut Self::Sum);
 
+    /// The summary of nothing, in a form that suits the record that will be taken in last.
+    #[inline]
+    fn begin(&self, _own: Option<Run<'_>>) -> Self::Sum {
+        Self::Sum::default()
+    }
+
     /// Takes records away that have been taken in; false where the sum has to be made anew.
     fn leave(&self, _run: Run<'_>, _from: usize, _to: usize, _position: u64, _sum: &mut Self::Sum) -> bool {
         false
@@ -139,6 +145,14 @@ pub(super) struct Moments<'a> {
 
 impl Scan for Moments<'_> {
     type Sum = MomentSum;
+
+    #[inline]
+    fn begin(&self, own: Option<Run<'_>>) -> MomentSum {
+        match own {
+            Some(own) if self.column.kind == FieldKind::Float64 => MomentSum::for_value(self.column.float(own, 0)),
+            _ => MomentSum::default(),
+        }
+    }
 
     #[inline]
     fn scan(&self, run: Run<'_>, from: usize, to: usize, _: u64, sum: &mut MomentSum) {
@@ -266,13 +280,23 @@ impl Scan for ExtremeOf<'_> {
         if kept == 0 {
             return;
         }
-        let (mut rank, mut place) = (i64::MAX, usize::MAX);
-        each(kept, |index| {
-            let found = self.column.order(run, index, self.max);
-            if found < rank || place == usize::MAX {
-                (rank, place) = (found, index);
+        let (rank, place) = match (self.column.place, self.mask) {
+            (Place::Word(word), None) if self.column.kind == FieldKind::Float64 => {
+                let values = &run.column(word)[from..to];
+                let (rank, place) = if self.max { best::<true>(values) } else { best::<false>(values) };
+                (rank, from + place)
             }
-        });
+            _ => {
+                let (mut rank, mut place) = (i64::MAX, usize::MAX);
+                each(kept, |index| {
+                    let found = self.column.order(run, index, self.max);
+                    if found < rank || place == usize::MAX {
+                        (rank, place) = (found, index);
+                    }
+                });
+                (rank, place)
+            }
+        };
         let beside = self.beside.map_or(0, |beside| beside.load(run, place));
         // Positions from 1 on: 0 is whatever has left the log.
         sum.merge(&Best { rank, position: position + (place - from) as u64 + 1, beside, any: true });
@@ -337,6 +361,19 @@ impl Scan for DecayOf<'_> {
             sum.add(self.column.float(run, index), run.times()[index], self.half_life);
         });
     }
+}
+
+/// Rank and place of the best of some doubles, of equal ones the first.
+#[inline]
+fn best<const MAX: bool>(values: &[u64]) -> (i64, usize) {
+    let (mut rank, mut place) = (i64::MAX, 0);
+    for (index, &bits) in values.iter().enumerate() {
+        let found = extreme::order(bits, true, MAX);
+        if found < rank {
+            (rank, place) = (found, index);
+        }
+    }
+    (rank, place)
 }
 
 /// The value by which a tally counts a record.

@@ -63,6 +63,22 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// The same where it is known not to lie beyond `high`.
+    #[inline]
+    pub fn upper_bound_below(self, head: usize, t: i64, high: u64) -> u64 {
+        match self {
+            Self::Run(run) => {
+                let mut low = high as usize;
+                let times = run.times();
+                while low > 0 && times[low - 1] > t {
+                    low -= 1;
+                }
+                low as u64
+            }
+            Self::Busy(busy) => busy.upper_bound_near(head, t),
+        }
+    }
+
     /// Looks at the stretches of runs that make up a range: run, from, to, position of the first.
     pub fn stretches(self, low: u64, high: u64, mut look: impl FnMut(Run<'a>, usize, usize, u64)) {
         let mut at = low;

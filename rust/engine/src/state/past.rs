@@ -21,6 +21,8 @@ use crate::definition::FieldKind;
 use crate::heap::{boxed, heap, room};
 use crate::plan::{LanePlan, LogColumn, PartPlan, TablePlan};
 
+mod saved;
+
 /// What one lane keeps.
 #[derive(Debug)]
 pub(super) enum Part {

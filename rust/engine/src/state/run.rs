@@ -99,16 +99,21 @@ impl RunMut<'_> {
     /// Puts the record at `index` of another run in before the record at `at`; `len` records are there.
     pub fn insert(&mut self, len: usize, at: usize, from: Run<'_>, index: usize) {
         let (room, shape) = (self.room, self.shape);
+        let last = at == len;
         for column in 0..shape.words {
             let cells = &mut self.words[column * room..][..len + 1];
-            cells.copy_within(at..len, at + 1);
+            if !last {
+                cells.copy_within(at..len, at + 1);
+            }
             cells[at] = from.words[column * from.room + index];
         }
         let other = from.narrow();
         let narrow = self.narrow();
         for column in 0..shape.halves {
             let cells = &mut narrow[column * room..][..len + 1];
-            cells.copy_within(at..len, at + 1);
+            if !last {
+                cells.copy_within(at..len, at + 1);
+            }
             cells[at] = other[column * from.room + index];
         }
         for flag in 0..shape.flags {

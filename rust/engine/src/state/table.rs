@@ -31,6 +31,10 @@ const EVICTED_AMONG: usize = 64;
 /// A log is measured again after so many events.
 const MEASURED_EVERY: u8 = 16;
 
+mod saved;
+
+pub(crate) use saved::Loading;
+
 #[derive(Debug)]
 pub(crate) struct Table {
     index: KeyIndex,
@@ -411,6 +415,12 @@ impl Table {
             let Some(hash) = self.expiry.as_mut().and_then(|expiry| expiry.pop_due(mark)) else { return };
             let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
             if let Some(reference) = self.index.find(hash, |reference| due(reference) < mark) {
+                if self.thin_out(plan, reference, texts) {
+                    if let Some(expiry) = &mut self.expiry {
+                        expiry.put(hash, mark.saturating_sub(1));
+                    }
+                    return;
+                }
                 self.remove(plan, hash, reference, texts);
                 self.expired += 1;
             } else if let Some(due) = self.index.find(hash, |_| true).map(due)
@@ -419,6 +429,20 @@ impl Table {
                 expiry.put(hash, due);
             }
         }
+    }
+
+    /// Drops some events of a key that nothing can see any more; false when so few are left that it can go at once.
+    fn thin_out(&mut self, plan: &TablePlan, reference: Reference, texts: &mut Interner) -> bool {
+        let block = self.slab.block(reference);
+        let Some(number) = number_of(block, Header(block[0])) else { return false };
+        let extra = self.extras.get_mut(number);
+        let Some(busy) = extra.busy.as_mut().filter(|busy| busy.len() > STEPS_MAX) else { return false };
+        busy.drop_front(plan, STEPS_MAX, texts, |run, index, texts| release_texts(plan, run, index, texts));
+        if let Some(past) = &mut extra.past {
+            // What is dropped here unfolded lies before all that a row to come sees.
+            past.folded = past.folded.max(busy.first());
+        }
+        true
     }
 
     /// Takes the key out of the waiting that has been idle for longest, about: the first of whom that is known, or the most idle of those looked

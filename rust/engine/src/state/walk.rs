@@ -30,11 +30,11 @@ impl<'a> Walk<'a> {
         tree: impl Fn(&'a Busy) -> &'a Tree<S::Sum>,
         part: impl Fn(&'a Part) -> &'a S::Sum,
         mut follows: Option<&mut [Followed<S::Sum>]>,
-        mut give: impl FnMut(&S::Sum, &Job),
+        mut give: impl FnMut(&S::Sum, &[Job]),
     ) where
         S::Sum: 'a,
     {
-        let mut sum = S::Sum::default();
+        let mut sum = scan.begin(self.question.newcomer);
         // What the sum stands for so far.
         let (mut at, mut high) = (0, 0);
         for jobs in self.lane.jobs.chunk_by(|a, b| a.window == b.window) {
@@ -47,7 +47,7 @@ impl<'a> Walk<'a> {
                     if inside.high == high && inside.low <= at {
                         self.log.fold(scan, &tree, inside.low, at, &mut sum);
                     } else {
-                        sum = S::Sum::default();
+                        sum = scan.begin(self.question.newcomer);
                         self.log.fold(scan, &tree, inside.low, inside.high, &mut sum);
                     }
                     (at, high) = (inside.low, inside.high);
@@ -58,27 +58,27 @@ impl<'a> Walk<'a> {
                     Some(own) if inside.high == self.log.end() => {
                         scan.scan(own, 0, 1, self.log.end(), &mut followed.sum);
                         followed.high += 1;
-                        jobs.iter().for_each(|job| give(&followed.sum, job));
+                        give(&followed.sum, jobs);
                     }
                     Some(own) => {
                         let mut whole = followed.sum.clone();
                         scan.scan(own, 0, 1, self.log.end(), &mut whole);
-                        jobs.iter().for_each(|job| give(&whole, job));
+                        give(&whole, jobs);
                     }
-                    None => jobs.iter().for_each(|job| give(&followed.sum, job)),
+                    None => give(&followed.sum, jobs),
                 }
                 continue;
             }
             if inside.high == high && inside.low <= at {
                 self.log.fold(scan, &tree, inside.low, at, &mut sum);
             } else {
-                sum = S::Sum::default();
+                sum = scan.begin(self.question.newcomer);
                 self.log.fold(scan, &tree, inside.low, inside.high, &mut sum);
                 high = inside.high;
             }
             at = inside.low;
             if own.is_none() && !inside.past {
-                jobs.iter().for_each(|job| give(&sum, job));
+                give(&sum, jobs);
                 continue;
             }
             let mut whole = sum.clone();
@@ -89,7 +89,7 @@ impl<'a> Walk<'a> {
             if let Some(own) = own {
                 scan.scan(own, 0, 1, self.log.end(), &mut whole);
             }
-            jobs.iter().for_each(|job| give(&whole, job));
+            give(&whole, jobs);
         }
     }
 

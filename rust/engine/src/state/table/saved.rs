@@ -1,0 +1,341 @@
+//! The keys of a table as bytes, in the order of the keys' own bytes: a key's events, what is kept of its past, when it is looked at.
+//!
+//! What follows from the events is not written: sums that follow windows, trees, values in order, what was seen last where. The room of
+//! a run is written, so that an engine that was stopped drops events when one that was not does.
+
+use std::cmp::Ordering;
+
+use super::super::block::{Header, NO_EXTRA, note, number_of, room_in, run_of, texts};
+use super::super::busy::{Busy, POSITION_MAX};
+use super::super::interner::{ABSENT, Interner, TextOrder};
+use super::super::log::Log;
+use super::super::past::Past;
+use super::super::run::{RUN, Run, RunMut, bits};
+use super::super::slab::Reference;
+use super::{Table, due_after};
+use crate::definition::FieldKind;
+use crate::encode::{Broken, Encode, Input};
+use crate::key;
+use crate::plan::{FlagPlan, Place, TablePlan};
+
+/// Written in place of the room of a run.
+const BUSY: u8 = 0;
+
+/// A table that is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Loading {
+    /// Bytes of the key before.
+    last: Option<Vec<u8>>,
+    /// Hashes of the keys, in order.
+    hashes: Vec<u64>,
+    /// A run with room for a whole one.
+    words: Vec<u64>,
+}
+
+impl Table {
+    /// Every key, in the order of its bytes.
+    pub fn in_order(&self) -> Vec<Reference> {
+        let mut keys: Vec<Reference> = self.index.references().collect();
+        keys.sort_unstable_by(|&a, &b| self.order(a, b));
+        keys
+    }
+
+    fn order(&self, a: Reference, b: Reference) -> Ordering {
+        let (a, b) = (self.slab.block(a), self.slab.block(b));
+        let (left, right) = (Header(a[0]), Header(b[0]));
+        // The bytes of a word as a number that grows as they do; what pads the last word is zero.
+        let number = |word: &u64| u64::from_be_bytes(word.to_le_bytes());
+        let (ours, theirs) = (&a[1..left.after_key()], &b[1..right.after_key()]);
+        let words = ours.iter().map(number).cmp(theirs.iter().map(number));
+        words.then(left.key_bytes().cmp(&right.key_bytes()))
+    }
+
+    /// Bytes of a key.
+    fn key_of(&self, reference: Reference) -> Vec<u8> {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        let mut key: Vec<u8> = block[1..header.after_key()].iter().flat_map(|word| word.to_le_bytes()).collect();
+        key.truncate(header.key_bytes());
+        key
+    }
+
+    /// Appends one key.
+    pub fn save_key(&self, plan: &TablePlan, reference: Reference, order: &TextOrder, out: &mut Vec<u8>) {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        let extra = number_of(block, header).map(|number| self.extras.get(number));
+        let key = self.key_of(reference);
+        (key.len() as u64).encode(out);
+        out.extend_from_slice(&key);
+        let log = match extra.and_then(|extra| extra.busy.as_deref()) {
+            Some(busy) => {
+                BUSY.encode(out);
+                (busy.first(), busy.end()).encode(out);
+                Log::Busy(busy)
+            }
+            None => {
+                (header.room() as u8).encode(out);
+                (header.len() as u8).encode(out);
+                Log::Run(run_of(block, header, plan))
+            }
+        };
+        log.stretches(log.first(), log.end(), |run, from, to, _| save_records(plan, run, from, to, order, out));
+        let past = extra.and_then(|extra| extra.past.as_deref());
+        past.is_some().encode(out);
+        if let Some(past) = past {
+            past.save(plan, order, out);
+        }
+    }
+
+    /// Reads one key, which comes after the one before, and holds its texts.
+    pub fn load_key(
+        &mut self,
+        plan: &TablePlan,
+        loading: &mut Loading,
+        input: &mut Input<'_>,
+        texts: &mut Interner,
+    ) -> Result<(), Broken> {
+        let length = input.count(1)?;
+        let key = input.take(length)?;
+        if length >= 1 << 24 || loading.last.as_deref().is_some_and(|last| last >= key) {
+            return Err(Broken::new("the keys of a table are not in order"));
+        }
+        let hash = key::hash(key);
+        let room: u8 = input.read()?;
+        let (reference, ends) = if room == BUSY {
+            self.load_busy(plan, loading, key, input, texts)?
+        } else {
+            self.load_run(plan, loading, key, usize::from(room), input, texts)?
+        };
+        self.index.insert(hash, reference);
+        if input.read()? {
+            let Some(number) = self.extra_of(plan, reference) else {
+                return Err(Broken::new("a key has a past and the plan keeps none of it"));
+            };
+            let past = Past::load(plan, ends, input, texts)?;
+            self.extras.get_mut(number).past = Some(Box::new(past));
+        }
+        let block = self.slab.block(reference);
+        if let Some(number) = number_of(block, Header(block[0])) {
+            self.measure(number);
+        }
+        loading.hashes.push(hash);
+        loading.last = Some(key.to_vec());
+        Ok(())
+    }
+
+    /// The number of the extra of a key whose past is to be put there.
+    fn extra_of(&mut self, plan: &TablePlan, reference: Reference) -> Option<usize> {
+        if !self.has_extras(plan) {
+            return None;
+        }
+        let header = Header(self.slab.block(reference)[0]);
+        if let Some(number) = number_of(self.slab.block(reference), header) {
+            return Some(number);
+        }
+        let number = self.extras.add();
+        self.slab.block_mut(reference)[header.after_key()] = number as u64;
+        Some(number)
+    }
+
+    /// A block with a key and room for a run, and how many words it has.
+    fn block_for(&mut self, header: Header, key: &[u8], run_words: usize) -> (Reference, usize) {
+        let (reference, words) = self.slab.allocate(header.run() + run_words);
+        let block = self.slab.block_mut(reference);
+        block[..words].fill(0);
+        for (word, bytes) in block[1..header.after_key()].iter_mut().zip(key.chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            *word = u64::from_le_bytes(padded);
+        }
+        if header.extra() {
+            block[header.after_key()] = NO_EXTRA;
+        }
+        (reference, words)
+    }
+
+    fn load_run(
+        &mut self,
+        plan: &TablePlan,
+        loading: &mut Loading,
+        key: &[u8],
+        room: usize,
+        input: &mut Input<'_>,
+        texts: &mut Interner,
+    ) -> Result<(Reference, (u64, u64)), Broken> {
+        let len = usize::from(input.read::<u8>()?);
+        if room > RUN || len > room {
+            return Err(Broken(format!("a run of {len} events has room for {room}")));
+        }
+        let from = load_records(plan, &mut loading.words, len, i64::MIN, input, texts)?;
+        let header = Header::new(self.has_extras(plan), key.len());
+        let (reference, words) = self.block_for(header, key, plan.shape.words_of(room));
+        let block = self.slab.block_mut(reference);
+        let run = &mut block[header.run()..words];
+        for index in 0..len {
+            RunMut { words: run, shape: plan.shape, room }.insert(index, index, from, index);
+            note(plan, run, room, index + 1, index);
+        }
+        block[0] = header.with_block(room, words).with_len(len).0;
+        Ok((reference, (0, len as u64)))
+    }
+
+    fn load_busy(
+        &mut self,
+        plan: &TablePlan,
+        loading: &mut Loading,
+        key: &[u8],
+        input: &mut Input<'_>,
+        texts: &mut Interner,
+    ) -> Result<(Reference, (u64, u64)), Broken> {
+        let (first, end): (u64, u64) = input.read()?;
+        // The records themselves say more of how many there can be; each has its time.
+        if first > end || end > POSITION_MAX || end - first > (input.left() / 8) as u64 {
+            return Err(Broken(format!("a log of positions {first} to {end}")));
+        }
+        let mut busy = Box::new(Busy::begin(plan, first, texts));
+        let (mut at, mut time) = (first, i64::MIN);
+        while at < end {
+            let from = (at % RUN as u64) as usize;
+            let len = (RUN - from).min((end - at) as usize);
+            let run = load_records(plan, &mut loading.words, len, time, input, texts)?;
+            (0..len).for_each(|index| busy.append(plan, run, index, texts));
+            time = run.times()[len - 1];
+            at += len as u64;
+        }
+        let header = Header(Header::new(self.has_extras(plan), key.len()).0 | Header::BUSY);
+        let (reference, words) = self.block_for(header, key, 0);
+        let number = self.extras.add();
+        let block = self.slab.block_mut(reference);
+        block[header.after_key()] = number as u64;
+        block[0] = header.with_block(room_in(plan, words - header.run()), words).0;
+        self.extras.get_mut(number).busy = Some(busy);
+        Ok((reference, (first, end)))
+    }
+
+    /// Appends when the keys, which are all of them in order, are looked at.
+    pub fn save_expiry(&self, keys: &[Reference], out: &mut Vec<u8>) {
+        let Some(expiry) = &self.expiry else { return 0_u64.encode(out) };
+        let mut places: Vec<(u64, u32)> =
+            keys.iter().enumerate().map(|(place, &at)| (key::hash(&self.key_of(at)), place as u32)).collect();
+        places.sort_unstable();
+        (expiry.steps().len() as u64).encode(out);
+        for (begin, hashes) in expiry.steps() {
+            begin.encode(out);
+            let found = hashes.iter().filter_map(|hash| {
+                let place = places.binary_search_by_key(hash, |met| met.0).ok()?;
+                Some(places[place].1)
+            });
+            let found: Vec<u32> = found.collect();
+            (found.len() as u64).encode(out);
+            found.iter().for_each(|place| place.encode(out));
+        }
+    }
+
+    /// Reads when the keys are looked at; those that are not listed are looked at when they are due.
+    pub fn load_expiry(&mut self, plan: &TablePlan, loading: &Loading, input: &mut Input<'_>) -> Result<(), Broken> {
+        let mut listed = vec![false; loading.hashes.len()];
+        for _ in 0..input.count(16)? {
+            let begin = input.read()?;
+            for _ in 0..input.count(4)? {
+                let place = input.read::<u32>()? as usize;
+                if listed.get(place) != Some(&false) {
+                    return Err(Broken(format!("key {place} of {} is to be looked at", listed.len())));
+                }
+                listed[place] = true;
+                if let Some(expiry) = &mut self.expiry {
+                    expiry.put(loading.hashes[place], begin);
+                }
+            }
+        }
+        for (&hash, _) in loading.hashes.iter().zip(&listed).filter(|(_, listed)| !**listed) {
+            let newest = self.index.find(hash, |_| true).map(|reference| self.newest(plan, reference));
+            if let (Some(expiry), Some(newest)) = (&mut self.expiry, newest) {
+                expiry.put(hash, newest.saturating_add(due_after(plan, self.idle_after)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Loading {
+    /// Keys read so far.
+    pub fn keys(&self) -> usize {
+        self.hashes.len()
+    }
+}
+
+/// Appends some records of a run, column by column.
+fn save_records(plan: &TablePlan, run: Run<'_>, from: usize, to: usize, order: &TextOrder, out: &mut Vec<u8>) {
+    run.times()[from..to].iter().for_each(|time| time.encode(out));
+    for column in &plan.columns {
+        match column.place {
+            // The time has been written.
+            Place::Word(0) => {}
+            Place::Word(word) => run.column(word)[from..to].iter().for_each(|value| value.encode(out)),
+            Place::Half(half) if column.kind == FieldKind::String => {
+                run.half(half)[from..to].iter().for_each(|&text| order.place(text).encode(out));
+            }
+            Place::Half(half) => run.half(half)[from..to].iter().for_each(|value| value.encode(out)),
+        }
+    }
+    for (flag, flag_plan) in plan.flags.iter().enumerate() {
+        if let FlagPlan::Mask { .. } = flag_plan {
+            ((run.flag(flag) & bits(from, to)) >> from).encode(out);
+        }
+    }
+}
+
+/// Reads records into a run, and holds their texts. None is earlier than `after`.
+fn load_records<'a>(
+    plan: &'a TablePlan,
+    words: &'a mut Vec<u64>,
+    len: usize,
+    after: i64,
+    input: &mut Input<'_>,
+    interner: &mut Interner,
+) -> Result<Run<'a>, Broken> {
+    let shape = plan.shape;
+    words.clear();
+    words.resize(shape.words_of(RUN), 0);
+    let mut run = RunMut { words, shape, room: RUN };
+    let mut last = after;
+    for index in 0..len {
+        let time: i64 = input.read()?;
+        if time < last {
+            return Err(Broken::new("the events of a key are not in the order of their times"));
+        }
+        run.words[index] = time as u64;
+        last = time;
+    }
+    for column in &plan.columns {
+        for index in 0..len {
+            match column.place {
+                Place::Word(0) => {}
+                Place::Word(word) => run.words[word * RUN + index] = input.read()?,
+                Place::Half(half) => {
+                    let value: u32 = input.read()?;
+                    if column.kind == FieldKind::String && value != ABSENT && u64::from(value) >= interner.loaded_len()
+                    {
+                        return Err(Broken(format!(
+                            "text {value} is not among the {} there are",
+                            interner.loaded_len()
+                        )));
+                    }
+                    run.set_half(half, index, value);
+                }
+            }
+        }
+    }
+    for (flag, flag_plan) in plan.flags.iter().enumerate() {
+        if let FlagPlan::Mask { .. } = flag_plan {
+            let set: u32 = input.read()?;
+            (0..len).for_each(|index| run.set_flag(flag, index, set >> index & 1 == 1));
+        }
+    }
+    let run = Run::new(words, shape, RUN, len);
+    for index in 0..len {
+        texts(plan, run, index).for_each(|id| interner.hold(id));
+    }
+    Ok(run)
+}
