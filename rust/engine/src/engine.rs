@@ -17,7 +17,7 @@ use crate::schema::iso_ticks;
 use crate::stage::{Probe, Stage};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
-use crate::state::table::{Key, Table};
+use crate::state::table::{Idle, Key, Table};
 use crate::state::{Cells, Run, RunMut, texts};
 
 /// Features over streams, and the state they need.
@@ -348,7 +348,8 @@ impl Engine {
         let Some(limit) = self.options.memory_limit else { return Ok(()) };
         let growth = self.tables.iter().map(|table| table.growth_bytes() as u64).sum::<u64>()
             + self.interner.growth_bytes() as u64
-            + MARGIN_BYTES;
+            + MARGIN_BYTES
+            + limit / LOST_SHARE;
         if self.bytes().saturating_add(growth) <= limit {
             return Ok(());
         }
@@ -366,13 +367,9 @@ impl Engine {
         }
         // A key for each new one, and one more, so that memory comes back; but not where what comes back is in too many pieces.
         let freed = self.tables.iter().map(|table| table.freed_bytes() as u64).sum::<u64>();
-        let more = usize::from(freed <= limit / 4);
-        for (write, located) in plan.streams[stream].writes.iter().zip(&self.scratch.located) {
-            for _ in 0..more + usize::from(located.keyed && located.found.is_none()) {
-                if self.tables[write.table].evict(&plan.tables[write.table], &mut self.interner) {
-                    self.evicted += 1;
-                }
-            }
+        let new = self.scratch.located.iter().filter(|located| located.keyed && located.found.is_none()).count();
+        for _ in 0..new + usize::from(freed <= limit / 4) {
+            self.evict(plan);
         }
         // The key that went may have been one of the event's own.
         for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
@@ -380,6 +377,27 @@ impl Engine {
             located.found = if located.keyed { self.tables[write.table].find(key) } else { None };
         }
         Ok(())
+    }
+
+    /// Lets the key go that has been idle for longest, of whatever table.
+    fn evict(&mut self, plan: &Plan) {
+        let mut chosen: Option<(usize, Idle)> = None;
+        for index in 0..self.tables.len() {
+            let table = &mut self.tables[index];
+            let Some(idle) = table.most_idle(&plan.tables[index]) else { continue };
+            match chosen {
+                Some((_, other)) if other.newest <= idle.newest => table.wait(idle),
+                _ => {
+                    if let Some((before, other)) = chosen.replace((index, idle)) {
+                        self.tables[before].wait(other);
+                    }
+                }
+            }
+        }
+        if let Some((index, idle)) = chosen {
+            self.tables[index].evict(&plan.tables[index], idle, &mut self.interner);
+            self.evicted += 1;
+        }
     }
 
     /// Answers every read of the event's row and, when it is there to stay, stores it.
@@ -458,6 +476,8 @@ impl Engine {
     }
 }
 
+/// This part of a limit is left to the allocator, which loses some memory between what it gives and takes back.
+const LOST_SHARE: u64 = 32;
 /// By how much the state may grow in one call, beside its indexes: a block, a piece of a list, a log that is not measured at each event.
 const MARGIN_BYTES: u64 = 1 << 17;
 
