@@ -95,13 +95,37 @@ def test_at_the_limit_the_longest_idle_go_and_busy_ones_stay():
     assert stats["state_bytes"] <= 2 * 2**20
 
 
+@pytest.mark.parametrize("step_s", [0, 1, 100])
+def test_those_that_go_came_before_all_that_stay(step_s):
+    """Also where all come at one instant: then what counts is the order in which they came."""
+    features = STREAM.features(spend=X.sum().over(CARD, "90d"), n=count().over("note", "1h"))
+    engine = Engine(features, memory_limit="3MiB", on_limit="evict_idle")
+    keys = 60_000
+    for number in range(keys):
+        engine.push({"ts": number * step_s, "card": f"c-{number}", "x": 1.0, "note": f"{number % 100}"})
+    evicted = engine.stats()["evicted"]
+    assert evicted > keys / 10
+    at = (keys - 1) * step_s
+
+    def is_there(number):
+        return engine.lookup({"card": f"c-{number}", "note": "0"}, at=at)["spend"] == 1.0
+
+    there = [is_there(number) for number in range(keys)]
+    wrong = 500
+    assert not any(there[: evicted - wrong]), "one that came early is there still"
+    assert all(there[evicted + wrong :]), "one that came late is gone"
+
+
 def test_where_known_keys_grow_idle_ones_make_room():
     features = STREAM.features(top=X.max().over(CARD, "100000s"))
-    engine = Engine(features, memory_limit="4MiB", on_limit="evict_idle")
+    engine = Engine(features, memory_limit="3MiB", on_limit="evict_idle")
     flood(engine, keys=30_000, events=1)
     kept = engine.stats()["keys"]
+    assert engine.stats()["evicted"] == 0
     for number in range(100_000):
         engine.push({"ts": 1 + number // 10, "card": "busy", "x": 1.0, "note": ""})
     stats = engine.stats()
     assert stats["keys"] < kept
-    assert stats["state_bytes"] <= 4 * 2**20
+    assert stats["evicted"] == kept + 1 - stats["keys"]
+    assert stats["state_bytes"] <= 3 * 2**20
+    assert engine.push({"ts": 10_001, "card": "busy", "x": 0.5, "note": ""})["top"] == 1.0, "the busy one stays"

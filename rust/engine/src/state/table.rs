@@ -78,7 +78,7 @@ impl Table {
             slab: Slab::default(),
             extras: Extras::default(),
             extra_bytes: 0,
-            expiry: after.map(Expiry::new),
+            expiry: after.map(|after| Expiry::new(after, evicts)),
             idle_after: idle_after.filter(|_| plan.forever),
             empty: vec![0; plan.shape.words_of(0)].into_boxed_slice(),
             scratch: Scratch::new(),
