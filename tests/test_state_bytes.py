@@ -1,18 +1,10 @@
 """`state_bytes` is what the process really holds, and the memory limit holds it there; each in a process of its own.
 
-Ten million keys take minutes: `FASTFEAT_KEYS_MAX=10000000` asks for them; `benches/test_memory.py` does too.
+Ten million keys take minutes: `make bench-memory` shows them, and a flood of as many.
 """
 
-import os
-
 import pytest
-from growth import Work, measured
-
-KEYS_MAX = int(os.environ.get("FASTFEAT_KEYS_MAX", "1000000"))
-MIB = 2**20
-# What a process grows by beside its state, since its allocator likes to.
-NOISE_BYTES = MIB
-SIZES = [keys for keys in (10_000, 1_000_000, 10_000_000) if keys <= KEYS_MAX]
+from growth import MERCHANTS, MIB, NOISE_BYTES, Work, measured
 
 
 def assert_counted(found):
@@ -21,7 +13,7 @@ def assert_counted(found):
 
 
 @pytest.mark.parametrize("features", ["cards_30", "mixed"])
-@pytest.mark.parametrize("keys", SIZES)
+@pytest.mark.parametrize("keys", [10_000, 1_000_000])
 def test_keys_of_one_event_take_what_is_counted(features, keys):
     found = measured(Work(features, keys))
     assert found["keys"] >= keys
@@ -57,4 +49,6 @@ def test_a_flood_of_keys_stays_under_the_limit(features, on_limit):
         assert (found["evicted"], found["events"] < 300_000) == (0, True)
     else:
         assert (found["refused"], found["events"]) == (0, 300_000)
-        assert 300_000 - found["keys"] <= found["evicted"] < 200_000
+        # Every card goes once, in the order in which they came; a merchant is never idle for as long.
+        came = 300_000 + (MERCHANTS if features == "cards_30" else 0)
+        assert found["keys"] + found["evicted"] == came
