@@ -113,7 +113,7 @@ impl U256 {
     }
 
     #[inline]
-    fn from_halves(low: u128, high: u128) -> Self {
+    pub(crate) fn from_halves(low: u128, high: u128) -> Self {
         Self([low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64])
     }
 

@@ -7,8 +7,11 @@ mod compile;
 mod explain;
 mod expression;
 mod layout;
+mod tail;
 
 use std::sync::Arc;
+
+pub(crate) use self::tail::{TAIL_HEADER, TailExtreme, TailMoments, TailPlan};
 
 pub(crate) use crate::aggregate::What;
 use crate::definition::{Definition, FieldKind, OnLate};
@@ -124,6 +127,8 @@ pub struct TablePlan {
     pub(crate) hops: Vec<HopPlan>,
     /// How many windows are followed, by `LanePlan::follow`.
     pub(crate) follows: [usize; FOLLOWS],
+    /// Words that follow the windows of busy keys together.
+    pub(crate) tail_words: usize,
     /// How many windows have a place to remember where they began.
     pub(crate) heads: usize,
     /// Tallies that follow windows of busy keys, by their lanes.
@@ -264,6 +269,9 @@ pub(crate) enum LanePlan {
     },
 }
 
+/// Of a job whose window no sum of its own follows.
+pub(crate) const UNFOLLOWED: usize = usize::MAX;
+
 /// Kinds of sums that follow windows.
 pub(crate) const FOLLOWS: usize = 5;
 
@@ -306,6 +314,10 @@ pub(crate) struct ReadPlan {
     /// Those that end alike together, shorter ones first.
     pub windows: Vec<WindowPlan>,
     pub lanes: Vec<ReadLane>,
+    /// What is answered together where the row's event comes in order.
+    pub tail: TailPlan,
+    /// The lanes with what is asked of them beside that.
+    pub rest: Vec<ReadLane>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -351,7 +363,7 @@ pub(crate) struct Job {
     pub part: usize,
     /// Index among the table's cursors, where the lane is a tally.
     pub cursor: usize,
-    /// Index among the windows that are followed by this kind of sum.
+    /// Index among the windows that are followed by this kind of sum; `UNFOLLOWED` where the tail does it.
     pub follow: usize,
 }
 
