@@ -9,6 +9,7 @@ mod expression;
 mod layout;
 mod tail;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use self::tail::{TAIL_HEADER, TailExtreme, TailMoments, TailPlan};
@@ -21,6 +22,7 @@ use crate::key::KeyPart;
 use crate::lookup::LookupPlan;
 use crate::row::Output;
 use crate::schema::Schema;
+use crate::window::zone::Zone;
 use crate::window::{Hopping, Window};
 
 /// Raised when a definition written before would be computed to other values. It is part of the fingerprint.
@@ -400,11 +402,17 @@ pub(crate) enum Final {
     List { feature: usize, wide: usize, exact: usize, kind: FieldKind },
 }
 
-/// Hash of a definition and of the version of its meaning, and the definition as JSON.
-fn fingerprint(definition: &Definition) -> (String, String) {
+/// Hash of a definition, of the version of its meaning and of the clocks that its windows go by; and the definition as JSON.
+fn fingerprint(definition: &Definition, streams: &[StreamPlan]) -> (String, String) {
     let text = serde_json::to_string(definition).expect("a definition is plain data");
-    let hash = blake3::Hasher::new().update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes()).finalize();
-    (hash.to_hex().to_string(), text)
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes());
+    let windows = streams.iter().flat_map(|stream| &stream.reads).flat_map(|read| &read.windows);
+    let zones: BTreeMap<&str, &Zone> =
+        windows.filter_map(|plan| plan.window.zone()).map(|zone| (zone.name(), zone)).collect();
+    // A clock that is as it was keeps the fingerprint, whatever else a new tz database changes.
+    zones.values().for_each(|zone| zone.hash(&mut hasher));
+    (hasher.finalize().to_hex().to_string(), text)
 }
 
 impl Plan {
