@@ -2,7 +2,7 @@
 //!
 //! `table` finds a key; its events are one `run`, or a `log` of many with summaries (`tree`); what has left the log is in its `past`.
 //! `bounds` says where the windows of a row lie there, `answer` computes them, lane by lane: `walk` what merges (`lane`, `follow`),
-//! `unique` distinct counts, `quantile` what needs the values in order (`rank`), `tallied` what needs their counts (`cursor`, `tally`),
+//! `unique` distinct counts (`distinct`, `values`), `quantile` what needs the values in order (`rank`), `tallied` what needs their counts (`cursor`, `tally`),
 //! `entry` single events. Where events come in order, `tail` answers the most common of all this together.
 
 pub(crate) mod answer;
@@ -31,6 +31,7 @@ mod tallied;
 mod tally;
 mod tree;
 mod unique;
+mod values;
 mod walk;
 
 pub(crate) use block::texts;
