@@ -522,7 +522,7 @@ fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
 fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
     let mark = |stream: usize| clocks[stream].newest.map(|newest| newest.saturating_sub(plan.streams[stream].lateness));
     let mut low = mark(table.stream);
-    for &reader in &table.readers {
+    for &reader in table.readers.iter().filter(|&&reader| reader != table.stream) {
         // A reader without events may begin anywhere.
         low = low.zip(mark(reader)).map(|(a, b)| a.min(b));
     }
@@ -543,8 +543,7 @@ fn finish(
         event.values.push(value);
     }
     plan.after.run(event, context);
-    row.reset(plan.outputs.len(), plan.exact);
-    row.values.copy_from_slice(&cells.values[..plan.outputs.len()]);
+    row.begin(&cells.values[..plan.outputs.len()], plan.exact);
     for last in &plan.finals {
         match *last {
             Final::Exact { wide, exact } => row.exact[exact] = cells.wides[wide] as i64,

@@ -222,7 +222,7 @@ impl MomentSum {
     pub fn sum(&self) -> f64 {
         match &self.wide {
             None => exact::sum(&self.narrow, self.settled()),
-            Some(wide) => wide.sum(),
+            Some(wide) => wide_sum(wide),
         }
     }
 
@@ -232,7 +232,7 @@ impl MomentSum {
         match (self.count, &self.wide) {
             (0, _) => None,
             (count, None) => Some(exact::mean(&self.narrow, self.settled(), count)),
-            (count, Some(wide)) => Some(wide.mean(count)),
+            (count, Some(wide)) => Some(wide_mean(wide, count)),
         }
     }
 
@@ -242,12 +242,12 @@ impl MomentSum {
         match (self.count, &self.wide) {
             (0, _) => None,
             (count, None) => Some(exact::mean_of(sum, &self.narrow, self.settled(), count)),
-            (count, Some(wide)) => Some(wide.mean(count)),
+            (count, Some(wide)) => Some(wide_mean(wide, count)),
         }
     }
 
     /// Sample variance.
-    #[inline]
+    #[inline(never)]
     pub fn variance(&self) -> Option<f64> {
         match (self.count, &self.wide) {
             (0 | 1, _) => None,
@@ -255,6 +255,18 @@ impl MomentSum {
             (count, Some(wide)) => Some(wide.variance(count)),
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn wide_sum(wide: &WideMoments) -> f64 {
+    wide.sum()
+}
+
+#[cold]
+#[inline(never)]
+fn wide_mean(wide: &WideMoments, count: u64) -> f64 {
+    wide.mean(count)
 }
 
 #[inline]

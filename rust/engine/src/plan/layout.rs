@@ -251,6 +251,8 @@ pub(super) fn tables(
             columns: record.columns,
             flags: record.flags,
             lanes: record.lanes,
+            noting: Vec::new(),
+            has_sessions: false,
             all: Vec::new(),
             hops: Vec::new(),
             cursors: Vec::new(),
@@ -269,6 +271,9 @@ pub(super) fn tables(
             retain(&mut table, read_plan);
             table.reads.push(Arc::clone(read));
         }
+        let notes = |lane: &LanePlan| matches!(lane, LanePlan::Distinct { .. } | LanePlan::Rank { .. });
+        table.noting = (0..table.lanes.len()).filter(|&lane| notes(&table.lanes[lane])).collect();
+        table.has_sessions = table.flags.iter().any(|flag| matches!(flag, FlagPlan::Session { .. }));
         tables.push(table);
     }
     tables

@@ -124,6 +124,9 @@ pub struct TablePlan {
     pub(crate) columns: Vec<LogColumn>,
     pub(crate) flags: Vec<FlagPlan>,
     pub(crate) lanes: Vec<LanePlan>,
+    /// Lanes that take note of each event as it comes.
+    pub(crate) noting: Vec<usize>,
+    pub(crate) has_sessions: bool,
     /// What is kept of events that have left the log: for all time, and in slices.
     pub(crate) all: Vec<PartPlan>,
     pub(crate) hops: Vec<HopPlan>,

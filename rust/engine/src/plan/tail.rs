@@ -136,7 +136,8 @@ impl TailPlan {
             let (flags, moments, extremes) = (Vec::new(), Vec::new(), Vec::new());
             tail.windows.push(TailWindow { length, current: plan.current, flags, moments, extremes });
         }
-        tail.words = TAIL_HEADER + tail.windows.len();
+        // Where each begins, and the time of its first event.
+        tail.words = TAIL_HEADER + 2 * tail.windows.len();
         for lane in &read.lanes {
             tail.add_lane(table, read, lane, &places);
         }

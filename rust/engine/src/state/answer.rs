@@ -238,14 +238,12 @@ fn tail(question: &Question<'_>, events: &mut Events<'_>, lows: &mut Vec<u32>, c
 /// What is made of exact sums; what several of them need is computed once.
 #[inline]
 pub(super) fn moments(sums: &MomentSum, jobs: &[Job], cells: &mut Cells) {
-    let (mut sum, mut variance) = (None, None);
+    let sum = sums.sum();
+    let mut variance = None;
     for job in jobs {
         match job.what {
-            What::Sum => cells.float(job.target, *sum.get_or_insert_with(|| sums.sum())),
-            What::Mean => {
-                let sum = *sum.get_or_insert_with(|| sums.sum());
-                cells.float_or_null(job.target, sums.mean_of(sum));
-            }
+            What::Sum => cells.float(job.target, sum),
+            What::Mean => cells.float_or_null(job.target, sums.mean_of(sum)),
             What::Var => cells.float_or_null(job.target, *variance.get_or_insert_with(|| sums.variance())),
             _ => {
                 let variance = *variance.get_or_insert_with(|| sums.variance());

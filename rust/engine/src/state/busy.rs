@@ -252,11 +252,13 @@ impl Busy {
             self.firsts.push_back(record.times()[index]);
         }
         let number = position / RUN_BITS;
-        self.run_mut(number).insert(place, place, record, index);
+        self.run_mut(number).append(place, record, index);
         self.end += 1;
         self.newest = record.times()[index];
-        self.begin_session(plan, position);
-        for lane in 0..plan.lanes.len() {
+        if plan.has_sessions {
+            self.begin_session(plan, position);
+        }
+        for &lane in &plan.noting {
             self.remember(plan, lane, position);
         }
         if place == RUN - 1 {

@@ -8,7 +8,7 @@ use super::super::log::Log;
 use super::super::run::Run;
 use super::super::tree::Tree;
 use super::super::walk::{STEPS_MAX, count_of};
-use super::{Parts, entries, give_best, give_distinct, parts};
+use super::{Parts, entries, give_best, give_distinct, give_sums, parts};
 use crate::aggregate::exact::{self, U256};
 use crate::aggregate::extreme::{self, Best};
 use crate::aggregate::moments::MomentSum;
@@ -70,14 +70,22 @@ impl<'a> Follow<'a> {
         }
         self.words[0] = end + 1;
         let tail = self.tail;
+        let times = TAIL_HEADER + tail.windows.len();
         for (index, window) in tail.windows.iter().enumerate() {
             let after = self.question.t.saturating_sub(window.length);
             let mut low = self.low(index);
             let mut known = is_followed && low >= first;
+            // Mostly the oldest event of a window stays.
+            if known && self.words[times + index] as i64 > after {
+                continue;
+            }
             let last = low + STEPS_MAX;
+            // The row's own event comes after all of them.
+            let mut time = self.question.t;
             while known && low < end {
                 let (run, place) = self.log.at(low);
                 if run.times()[place] > after {
+                    time = run.times()[place];
                     break;
                 }
                 if low == last {
@@ -90,8 +98,10 @@ impl<'a> Follow<'a> {
             if !known {
                 low = self.busy.upper_bound(after);
                 self.remake(index, low);
+                time = if low < end { self.log.time(low) } else { self.question.t };
             }
             self.words[TAIL_HEADER + index] = low;
+            self.words[times + index] = time as u64;
         }
     }
 
@@ -267,7 +277,7 @@ impl<'a> Follow<'a> {
             let (mut sums, mut count) = (self.sums_at(lane, of.word), self.words[of.word]);
             let current = self.tail.windows[of.window].current;
             if !current {
-                moments(&MomentSum::of(count, scale, sums), &of.jobs, cells);
+                give_sums(count, scale, &sums, &of.jobs, cells);
             }
             if let Some((value, square)) = enters {
                 let Some(more) = sums.add(value, square) else { return false };
@@ -275,7 +285,7 @@ impl<'a> Follow<'a> {
                 self.put_sums(lane, of.word, count, &sums);
             }
             if current {
-                moments(&MomentSum::of(count, scale, sums), &of.jobs, cells);
+                give_sums(count, scale, &sums, &of.jobs, cells);
             }
         }
         true

@@ -36,6 +36,29 @@ fn parts(column: &LogColumn, payload: u64) -> Option<Parts> {
     x.is_finite().then_some(Parts { magnitude, exponent, negative: x.is_sign_negative() })
 }
 
+/// Gives the sums of a window to its jobs.
+#[inline]
+fn give_sums(count: u64, scale: i32, sums: &exact::Moments, jobs: &[Job], cells: &mut Cells) {
+    let scale = if scale == exact::UNSET { 0 } else { scale };
+    let sum = exact::sum(sums, scale);
+    let mut variance = f64::NAN;
+    for (index, job) in jobs.iter().enumerate() {
+        match job.what {
+            What::Sum => cells.float(job.target, sum),
+            What::Mean if count == 0 => cells.null(job.target),
+            What::Mean => cells.float(job.target, exact::mean_of(sum, sums, scale, count)),
+            _ if count < 2 => cells.null(job.target),
+            what => {
+                // Both of them are rare beside each other.
+                if index == 0 || !matches!(jobs[index - 1].what, What::Var | What::Std) {
+                    variance = exact::variance(sums, scale, count);
+                }
+                cells.float(job.target, if what == What::Var { variance } else { variance.sqrt() });
+            }
+        }
+    }
+}
+
 /// Gives the best of a window to its jobs.
 #[inline]
 fn give_best(rank: Option<i64>, jobs: &[Job], (kind, max): (FieldKind, bool), cells: &mut Cells) {

@@ -6,10 +6,9 @@ use super::super::lane::{Moments, Scan, each, kept};
 use super::super::log::Log;
 use super::super::run::{Run, bits};
 use super::super::walk::count_of;
-use super::{entries, give_best, give_distinct};
+use super::{entries, give_best, give_distinct, give_sums};
 use crate::aggregate::exact::{self, U256};
 use crate::aggregate::extreme;
-use crate::aggregate::moments::MomentSum;
 use crate::definition::FieldKind;
 use crate::plan::{Place, TailExtreme, TailMoments};
 
@@ -122,7 +121,7 @@ fn sums(question: &Question<'_>, lane: &TailMoments, (run, own): (Run<'_>, Run<'
         let squares =
             if lane.squares { U256::from_halves(whole.squares[0], whole.squares[1]) } else { U256::default() };
         let sum = exact::Moments { sum: whole.sum, squares };
-        moments(&MomentSum::of(whole.count, scale, sum), &of.jobs, cells);
+        give_sums(whole.count, scale, &sum, &of.jobs, cells);
     }
 }
 
