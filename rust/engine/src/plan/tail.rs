@@ -108,7 +108,7 @@ impl TailPlan {
             | LanePlan::Distinct { .. } => is_plain,
             LanePlan::Entry { mask: None, .. } => {
                 let counts_back = matches!(job.what, What::Lag(_) | What::Last | What::SinceLast);
-                let of_all = matches!(window.window, Window::All(_)) && job.part == usize::MAX;
+                let of_all = matches!(window.window, Window::All(_)) && window.ties && job.part == usize::MAX;
                 counts_back && (is_plain || of_all)
             }
             _ => false,
