@@ -32,7 +32,7 @@ pub struct Engine {
     pub(crate) late: LateEvents,
     pub(crate) evicted: u64,
     pub(crate) refused: u64,
-    row: FeatureRow,
+    pub(crate) row: FeatureRow,
     scratch: Scratch,
 }
 
@@ -187,12 +187,18 @@ impl Engine {
         probe.ended(Stage::Find);
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
-            let clock = &mut self.clocks[stream];
-            clock.newest = clock.newest.max(Some(t));
-            clock.events += 1;
+            self.accept(stream, t);
         }
         self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
+    }
+
+    /// The event is there to stay.
+    #[inline]
+    pub(crate) fn accept(&mut self, stream: usize, t: i64) {
+        let clock = &mut self.clocks[stream];
+        clock.newest = clock.newest.max(Some(t));
+        clock.events += 1;
     }
 
     /// As `push`, but nothing changes.
@@ -482,7 +488,7 @@ const LOST_SHARE: u64 = 32;
 const MARGIN_BYTES: u64 = 1 << 17;
 
 /// Writes the event as a run of one.
-fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
+pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();
     record.resize(table.shape.words_of(1), 0);
     record[0] = t as u64;
@@ -519,7 +525,7 @@ fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
 }
 
 /// No row to come that reads the table is earlier than this.
-fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
+pub(crate) fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
     let mark = |stream: usize| clocks[stream].newest.map(|newest| newest.saturating_sub(plan.streams[stream].lateness));
     let mut low = mark(table.stream);
     for &reader in table.readers.iter().filter(|&&reader| reader != table.stream) {
@@ -530,7 +536,7 @@ fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
 }
 
 /// From answers to the row: expressions over aggregations, and what a double cannot hold.
-fn finish(
+pub(crate) fn finish(
     plan: &StreamPlan,
     event: &mut Event,
     cells: &Cells,

@@ -48,12 +48,6 @@ impl MomentSum {
         if self.wide.is_some() { size_of::<WideMoments>() } else { 0 }
     }
 
-    /// From sums in units of 2^scale.
-    #[inline]
-    pub(crate) fn of(count: u64, scale: i32, narrow: Moments) -> Self {
-        Self { count, scale, narrow, wide: None }
-    }
-
     /// Unit and sums, unless they are too wide; `UNSET` where all values are zero.
     pub(crate) fn narrow(&self) -> Option<(i32, Moments)> {
         self.wide.is_none().then_some((self.scale, self.narrow))
