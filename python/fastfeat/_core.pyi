@@ -190,7 +190,7 @@ class Engine:
     def score_json(self, data: Buffer | str, *, stream: None = None) -> ScoreResult: ...
     @overload
     def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
-    def push_batch(self, table: Any, *, stream: str | None = None) -> Any:
+    def push_batch(self, table: Any, *, stream: str | None = None, threads: int | None = None) -> Any:
         """Pushes the rows of a table, in order, and gives a table of their features."""
     def lookup(self, keys: Mapping[str, Any], *, at: int | str | datetime | None = None) -> Row:
         """The features of some keys at a time, by default that of the newest event. Nothing changes."""
