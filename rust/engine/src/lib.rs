@@ -28,4 +28,5 @@ pub mod row;
 pub mod schema;
 pub mod stage;
 mod state;
+pub mod stats;
 pub mod window;
