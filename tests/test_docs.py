@@ -19,7 +19,7 @@ NAMES = {
     "aggregations": {*aggregations.KINDS, *aggregations.WITH_ARGUMENTS},
     "windows": {"all", *(kind.__name__.lower() for kind in windows.WINDOWS)},
     "functions": METHODS.union(*TABLES),
-    "formats": {*formats.NAMED},
+    "formats": {kind.name for kind in formats.KINDS},
 }
 
 

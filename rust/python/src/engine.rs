@@ -263,23 +263,25 @@ impl Engine {
         self.push_inputs(table.py(), &inputs)
     }
 
+    /// How messages of a stream in a format are read. Avro and Protobuf know no schema yet.
+    #[pyo3(name = "_decoder", signature = (format, *, stream=None, framing="raw"))]
+    fn decoder(&self, format: &str, stream: Option<&Bound<'_, PyString>>, framing: &str) -> PyResult<Decoder> {
+        Decoder::new(Arc::clone(&self.plan), self.stream(stream)?, format, framing)
+    }
+
     /// Takes a batch of messages, each as `decoder` reads it, in order; other Python threads run meanwhile. `definition` and `model`
     /// are the versions that the outcome's messages tell.
-    #[pyo3(name = "_push_messages", signature = (payloads, decoder, *, stream=None, score=false, reasons=0, definition, model=None))]
-    #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
+    #[pyo3(name = "_push_messages", signature = (payloads, decoder, *, score=false, reasons=0, definition, model=None))]
     fn push_messages(
         &self,
         payloads: &Bound<'_, PyAny>,
         decoder: &Decoder,
-        stream: Option<&Bound<'_, PyString>>,
         score: bool,
         reasons: usize,
         definition: String,
         model: Option<String>,
     ) -> PyResult<Outcome> {
-        let stream = self.stream(stream)?;
-        let asked = Asked { score, reasons, definition, model };
-        self.take_messages(payloads, decoder, stream, asked)
+        self.take_messages(payloads, decoder, Asked { score, reasons, definition, model })
     }
 
     /// Gives a lookup its rows: from the next event on all of them at once, in place of those it had.

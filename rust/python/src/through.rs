@@ -290,14 +290,8 @@ impl Engine {
         Ok(Some(Bound::new(py, table)?.into_any()))
     }
 
-    pub fn take_messages(
-        &self,
-        payloads: &Bound<'_, PyAny>,
-        decoder: &Decoder,
-        stream: usize,
-        asked: Asked,
-    ) -> PyResult<Outcome> {
-        let py = payloads.py();
+    pub fn take_messages(&self, payloads: &Bound<'_, PyAny>, decoder: &Decoder, asked: Asked) -> PyResult<Outcome> {
+        let (py, stream) = (payloads.py(), decoder.stream);
         let scorer = if asked.score { Some(self.scorer(py)?) } else { None };
         let reasons = match scorer {
             _ if asked.reasons == 0 => 0,
@@ -314,7 +308,7 @@ impl Engine {
         let mut work = self.work()?;
         let Work { core, event, .. } = &mut *work;
         let bytes = payloads.bytes();
-        let taken = py.detach(|| messages::push_messages(core, event, &way, &decoder.codec, &bytes));
+        let taken = py.detach(|| messages::push_messages(core, event, &way, &decoder.codec(), &bytes));
         drop(work);
         let layout = Arc::clone(&self.layouts[stream]);
         let classes = scorer.map(|scorer| scorer.classes());

@@ -1,5 +1,8 @@
 //! Bytes -> Event, one file per format. A codec knows syntax; which values are allowed is the schema's to say.
 
+pub mod avro;
+mod bytes;
+pub mod framing;
 pub mod json;
 
 use crate::error::EventError;
@@ -40,4 +43,5 @@ macro_rules! codecs {
 
 codecs! {
     "json", Json, json;
+    "avro", Avro, avro;
 }
