@@ -21,7 +21,7 @@ from fastfeat.estimates import Estimate
 from fastfeat.explanation import Explanation
 from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
-from fastfeat.formats import Avro, Json
+from fastfeat.formats import ArrowIpc, Avro, Json, Protobuf
 from fastfeat.lookups import Lookup
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
 from fastfeat.streams import Stream
@@ -31,6 +31,7 @@ __version__: str = _version("fastfeat")
 
 __all__ = [
     "Aggregation",
+    "ArrowIpc",
     "Avro",
     "Boolean",
     "Categorical",
@@ -54,6 +55,7 @@ __all__ = [
     "ModelError",
     "Outcome",
     "Problem",
+    "Protobuf",
     "RefusedMessage",
     "Row",
     "ScoreResult",

@@ -165,7 +165,7 @@ class Engine(_core.Engine):
         """How messages of a format are read, with every schema that these are written with and that can be had."""
         decoder = self._decoders.get((format, stream))
         if decoder is None:
-            decoder = self._decoder(format.name, stream=stream, framing=format.framed())
+            decoder = self._decoder(format.name, stream=stream, framing=format.framed(), message=format.only)
             format.prepare(decoder)
             if len(self._decoders) >= _DECODERS_MAX:
                 self._decoders.pop(next(iter(self._decoders)))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, TypeAlias
 
 from fastfeat.errors import DefinitionError, nearest, shown
 
-__all__ = ["Avro", "Format", "Json", "format_of"]
+__all__ = ["ArrowIpc", "Avro", "Format", "Json", "Protobuf", "format_of"]
 
 SCHEMA_ID_MAX: Final = 2**32 - 1
 _FRAMINGS: Final = ("registry", "single_object", "raw")
@@ -24,6 +24,9 @@ class Reader(Protocol):
     def add_avro(self, id: int, text: str, references: Sequence[str]) -> str | None:
         """Adds a schema; why it is none, where it is none."""
 
+    def add_protobuf(self, id: int | None, descriptors: bytes) -> str | None:
+        """Adds the types of messages of an id, or of all ids; why they are none, where they are none."""
+
     def unknown(self, payloads: Sequence[Any]) -> list[int]:
         """The ids of schemas that messages are written with and that are not known."""
 
@@ -33,6 +36,11 @@ class Format:
     """What all formats share."""
 
     name: ClassVar[str]
+
+    @property
+    def only(self) -> str | None:
+        """The only type of messages that is read, where there is one."""
+        return None
 
     def framed(self) -> str:
         """What stands before an event in a message."""
@@ -140,6 +148,103 @@ class Avro(Format):
             reader.add_avro(id, text, references)
 
 
+@dataclass(frozen=True, init=False)
+class Protobuf(Format):
+    """One Protobuf message of a known type a message; its fields are found by name.
+
+    `descriptors` are bytes of a `FileDescriptorSet` (`protoc --include_imports --descriptor_set_out`), or such bytes
+    by schema id, where each message names its schema by the id of a schema registry (`framing="registry"`) and its
+    type by its place in the last file of the set. Ids that they do not have are asked of `registry`, a function from
+    an id to such bytes that raises LookupError for an id that there is not. `message` is the full name of the only
+    type that is read; with `framing="raw"`, where messages do not name theirs, it has to be there.
+
+    >>> Protobuf(b"", message="shop.Payment", framing="raw").message
+    'shop.Payment'
+    """
+
+    name: ClassVar[str] = "protobuf"
+    descriptors: tuple[tuple[int | None, bytes], ...]
+    """By schema id; None stands for all."""
+    _: KW_ONLY
+    message: str | None
+    registry: Callable[[int], bytes] | None
+    framing: Literal["registry", "raw"]
+
+    def __init__(
+        self,
+        descriptors: bytes | Mapping[int, bytes] | None = None,
+        *,
+        message: str | None = None,
+        registry: Callable[[int], bytes] | None = None,
+        framing: Literal["registry", "raw"] = "registry",
+    ) -> None:
+        _check_framing(self, framing, ("registry", "raw"))
+        if framing == "raw" and (message is None or not isinstance(descriptors, bytes)):
+            self._refuse(
+                'messages with framing="raw" do not name their type; give its descriptors in bytes and `message`'
+            )
+        if message is not None and not isinstance(message, str):
+            self._refuse(f"message is {shown(message)}; write the full name of a type, such as 'shop.Payment'")
+        if registry is not None and isinstance(descriptors, bytes):
+            self._refuse("these descriptors are for every id, so that a registry is never asked; leave one of them out")
+        object.__setattr__(self, "descriptors", self._listed(descriptors))
+        object.__setattr__(self, "message", message)
+        object.__setattr__(self, "registry", _checked_registry(self, registry))
+        object.__setattr__(self, "framing", framing)
+        if not self.descriptors and registry is None:
+            self._refuse("there are no descriptors; give `descriptors`, or a `registry` to ask for them")
+
+    def _listed(self, descriptors: Any) -> tuple[tuple[int | None, bytes], ...]:
+        if isinstance(descriptors, bytes):
+            return ((None, descriptors),)
+        if descriptors is not None and not isinstance(descriptors, Mapping):
+            self._refuse(f"descriptors are {shown(descriptors)}; give bytes, or bytes by schema id")
+        listed = tuple((_schema_id(self, id), given) for id, given in (descriptors or {}).items())
+        for id, given in listed:
+            if not isinstance(given, bytes):
+                self._refuse(f"the descriptors of {id} are {shown(given)}; give the bytes of a FileDescriptorSet")
+        return listed
+
+    @property
+    def only(self) -> str | None:
+        """The only type of messages that is read, where there is one."""
+        return self.message
+
+    def framed(self) -> str:
+        """What stands before an event in a message."""
+        return self.framing
+
+    def prepare(self, reader: Reader) -> None:
+        """Gives a new reader the descriptors that are known."""
+        for id, given in self.descriptors:
+            refusal = reader.add_protobuf(id, given)
+            if refusal is not None:
+                self._refuse(refusal if id is None else f"schema {id}: {refusal}")
+
+    def ask(self, reader: Reader, payloads: Sequence[Any]) -> None:
+        """Asks the registry for schemas that messages are written with, before the first of them is taken."""
+        if self.registry is None:
+            return
+        for id in reader.unknown(payloads):
+            try:
+                given = self.registry(id)
+            except LookupError:
+                continue
+            # A registry may hold anything: what are no descriptors is told of each message that names them.
+            reader.add_protobuf(id, given)
+
+
+@dataclass(frozen=True)
+class ArrowIpc(Format):
+    """A stream of Arrow record batches a message, each row an event.
+
+    >>> ArrowIpc()
+    ArrowIpc()
+    """
+
+    name: ClassVar[str] = "arrow_ipc"
+
+
 def _check_framing(format: Format, framing: object, known: Sequence[str]) -> None:
     if framing not in known:
         hint = nearest(framing, known) if isinstance(framing, str) else ""
@@ -158,8 +263,8 @@ def _schema_id(format: Format, id: object) -> int:
     return id
 
 
-NAMED: Final[dict[str, Format]] = {"json": Json()}
-KINDS: Final[tuple[type[Format], ...]] = (Json, Avro)
+NAMED: Final[dict[str, Format]] = {"json": Json(), "arrow_ipc": ArrowIpc()}
+KINDS: Final[tuple[type[Format], ...]] = (Json, Avro, Protobuf, ArrowIpc)
 
 
 def format_of(value: object) -> Format:
@@ -178,5 +283,6 @@ def format_of(value: object) -> Format:
         raise ValueError(f"format {value!r} needs schemas: write format=fastfeat.{kind}(...)")
     hint = nearest(value, names) if isinstance(value, str) else ""
     raise ValueError(
-        f"format is {shown(value)};{hint} write one of {', '.join(map(repr, NAMED))}, or fastfeat.Avro(...)"
+        f"format is {shown(value)};{hint} write one of {', '.join(map(repr, NAMED))}, fastfeat.Avro(...) or "
+        "fastfeat.Protobuf(...)"
     )

@@ -264,9 +264,15 @@ impl Engine {
     }
 
     /// How messages of a stream in a format are read. Avro and Protobuf know no schema yet.
-    #[pyo3(name = "_decoder", signature = (format, *, stream=None, framing="raw"))]
-    fn decoder(&self, format: &str, stream: Option<&Bound<'_, PyString>>, framing: &str) -> PyResult<Decoder> {
-        Decoder::new(Arc::clone(&self.plan), self.stream(stream)?, format, framing)
+    #[pyo3(name = "_decoder", signature = (format, *, stream=None, framing="raw", message=None))]
+    fn decoder(
+        &self,
+        format: &str,
+        stream: Option<&Bound<'_, PyString>>,
+        framing: &str,
+        message: Option<String>,
+    ) -> PyResult<Decoder> {
+        Decoder::new(Arc::clone(&self.plan), self.stream(stream)?, format, framing, message)
     }
 
     /// Takes a batch of messages, each as `decoder` reads it, in order; other Python threads run meanwhile. `definition` and `model`

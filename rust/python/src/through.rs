@@ -18,7 +18,7 @@ use pyo3_arrow::PyTable;
 use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::batch::{self, Input, Refusal};
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Reading};
 use crate::engine::Engine;
 use crate::messages::{self, Payloads, Way};
 use crate::out::Out;
@@ -26,7 +26,7 @@ use crate::outcome::Outcome;
 use crate::row::{Row, untrack};
 use crate::score::{ScoreResult, Scorer};
 use crate::table::Table;
-use crate::{convert, errors};
+use crate::{convert, errors, ipc};
 
 /// What changes with every event.
 pub struct Work {
@@ -308,7 +308,10 @@ impl Engine {
         let mut work = self.work()?;
         let Work { core, event, .. } = &mut *work;
         let bytes = payloads.bytes();
-        let taken = py.detach(|| messages::push_messages(core, event, &way, &decoder.codec(), &bytes));
+        let taken = py.detach(|| match &*decoder.codec() {
+            Reading::One(codec) => messages::push_messages(core, event, &way, codec, &bytes),
+            Reading::ArrowIpc => ipc::push_messages(core, event, &way, &bytes),
+        });
         drop(work);
         let layout = Arc::clone(&self.layouts[stream]);
         let classes = scorer.map(|scorer| scorer.classes());

@@ -4,6 +4,7 @@ pub mod avro;
 mod bytes;
 pub mod framing;
 pub mod json;
+pub mod protobuf;
 
 use crate::error::EventError;
 use crate::event::Event;
@@ -44,4 +45,5 @@ macro_rules! codecs {
 codecs! {
     "json", Json, json;
     "avro", Avro, avro;
+    "protobuf", Protobuf, protobuf;
 }
