@@ -254,7 +254,7 @@ class Engine:
     def score_json(self, data: Buffer | str, *, stream: None = None) -> ScoreResult: ...
     @overload
     def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
-    def push_batch(self, table: Any, *, stream: str | None = None) -> Any:
+    def push_batch(self, table: Any, *, stream: str | None = None, threads: int | None = None) -> Any:
         """Pushes the rows of a table, in order, and gives a table of their features."""
     def _decoder(
         self, format: str, *, stream: str | None = None, framing: str = "raw", message: str | None = None
