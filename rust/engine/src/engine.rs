@@ -163,15 +163,15 @@ impl Engine {
         probe.ended(Stage::Find);
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
-            self.accept(stream, t);
+            self.accept(stream, t, event);
         }
         self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
     }
 
-    /// The event is there to stay.
+    /// The event is there to stay: whatever keeps count of events, or keeps them, hears of it here. `batch` calls it while tables are on loan.
     #[inline]
-    pub(crate) fn accept(&mut self, stream: usize, t: i64) {
+    pub(crate) fn accept(&mut self, stream: usize, t: i64, _event: &Event) {
         let clock = &mut self.clocks[stream];
         clock.newest = clock.newest.max(Some(t));
         clock.events += 1;
