@@ -7,6 +7,7 @@ use crate::encode::encode_fields;
 use crate::error::EventError;
 use crate::event::{Event, Value};
 use crate::explain::filler;
+use crate::journal::Journal;
 use crate::key;
 use crate::late::{LateEvents, LateRecord};
 use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
@@ -32,6 +33,10 @@ pub struct Engine {
     pub(crate) late: LateEvents,
     pub(crate) evicted: u64,
     pub(crate) refused: u64,
+    /// What has been accepted since the last checkpoint, where increments are asked for.
+    pub(crate) journal: Option<Box<Journal>>,
+    /// A disk failed to make what it was given last: nothing is written any more.
+    pub(crate) unsynced: Option<String>,
     row: FeatureRow,
     scratch: Scratch,
 }
@@ -105,6 +110,8 @@ pub struct Stats {
     pub invalid: Vec<u64>,
     /// Bytes that the state holds, reference data included.
     pub state_bytes: u64,
+    /// Bytes of the events that the next increment of a checkpoint takes; no limit counts them.
+    pub journal_bytes: u64,
     /// Newest event time by stream, in ticks.
     pub newest: Vec<Option<i64>>,
     /// Reference data, in the order of the plan.
@@ -134,6 +141,8 @@ impl Engine {
             late: LateEvents::new(options.late_events_max),
             evicted: 0,
             refused: 0,
+            journal: None,
+            unsynced: None,
             row: FeatureRow::default(),
             scratch: Scratch::default(),
             options,
@@ -190,6 +199,11 @@ impl Engine {
             let clock = &mut self.clocks[stream];
             clock.newest = clock.newest.max(Some(t));
             clock.events += 1;
+            if let Some(journal) = &mut self.journal
+                && journal.event(stream, t, event)
+            {
+                self.bound_journal();
+            }
         }
         self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
@@ -266,6 +280,7 @@ impl Engine {
             invalid: self.clocks.iter().map(|clock| clock.invalid).collect(),
             newest: self.clocks.iter().map(|clock| clock.newest).collect(),
             state_bytes: self.bytes(),
+            journal_bytes: self.journal.as_ref().map_or(0, |journal| journal.bytes() as u64),
             lookups: self.lookups.stats(&self.plan.lookups),
             expired: self.tables.iter().map(|table| table.expired).sum(),
             evicted: self.evicted,
@@ -273,7 +288,7 @@ impl Engine {
         }
     }
 
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let scratch = self.scratch.keys.capacity() + self.scratch.record.capacity() * 8;
         let tables: usize = self.tables.iter().map(Table::bytes).sum();
         (tables + self.interner.bytes() + self.lookups.bytes() + self.late.bytes() + scratch) as u64
@@ -369,9 +384,11 @@ impl Engine {
         let more = usize::from(freed <= limit / 4);
         for (write, located) in plan.streams[stream].writes.iter().zip(&self.scratch.located) {
             for _ in 0..more + usize::from(located.keyed && located.found.is_none()) {
-                if self.tables[write.table].evict(&plan.tables[write.table], &mut self.interner) {
-                    self.evicted += 1;
+                if let Some(journal) = &mut self.journal {
+                    journal.evict(write.table);
                 }
+                let evicted = self.tables[write.table].evict(&plan.tables[write.table], &mut self.interner);
+                self.evicted += u64::from(evicted);
             }
         }
         // The key that went may have been one of the event's own.
@@ -462,7 +479,7 @@ impl Engine {
 const MARGIN_BYTES: u64 = 1 << 17;
 
 /// Writes the event as a run of one.
-fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
+pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();
     record.resize(table.shape.words_of(1), 0);
     record[0] = t as u64;
@@ -499,7 +516,7 @@ fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
 }
 
 /// No row to come that reads the table is earlier than this.
-fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
+pub(crate) fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
     let mark = |stream: usize| clocks[stream].newest.map(|newest| newest.saturating_sub(plan.streams[stream].lateness));
     let mut low = mark(table.stream);
     for &reader in &table.readers {

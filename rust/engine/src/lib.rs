@@ -4,7 +4,8 @@
 //! `definition` (what the user asked for) -> `plan` (indexes instead of names) ->
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
-//! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back.
+//! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back; `journal` is what has been accepted
+//! since, and `replay` takes it in again.
 
 pub mod aggregate;
 pub mod checkpoint;
@@ -18,11 +19,13 @@ pub mod estimate;
 pub mod event;
 pub mod explain;
 pub(crate) mod heap;
+mod journal;
 pub mod key;
 pub mod late;
 pub mod lookup;
 pub mod options;
 pub mod plan;
+mod replay;
 pub mod row;
 pub mod schema;
 pub mod stage;

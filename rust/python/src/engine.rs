@@ -291,7 +291,7 @@ impl Engine {
     }
 
     /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid`, `refused` (by the memory limit), keys that `expired` or
-    /// were `evicted`, and `state_bytes`, under `streams` the counts and the
+    /// were `evicted`, `state_bytes`, and `journal_bytes` of events that the next increment of a checkpoint takes; under `streams` the counts and the
     /// `newest` time of each stream, and under `lookups` the rows, bytes and misses of each lookup and how often it was given a table.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let work = self.work()?;
@@ -315,6 +315,7 @@ impl Engine {
         stats.set_item("expired", core.expired)?;
         stats.set_item("evicted", core.evicted)?;
         stats.set_item("state_bytes", core.state_bytes)?;
+        stats.set_item("journal_bytes", core.journal_bytes)?;
         stats.set_item("streams", streams)?;
         let lookups = PyDict::new(py);
         for lookup in core.lookups {
