@@ -202,8 +202,8 @@ class Engine:
         """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:
         """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
-    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int) -> Path:
-        """Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then."""
+    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int, incremental: bool) -> Path:
+        """Writes all state, or what is new since the last one of a folder; where it is then."""
     @property
     def _restored(self) -> tuple[str, Path, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""

@@ -3,6 +3,7 @@
 //! Python's `fastfeat.Engine` derives from it and adds only what happens once; the calls per event land here without a Python frame.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use fastfeat_engine::checkpoint::Restored;
@@ -39,6 +40,10 @@ pub struct Engine {
     pub fields: Vec<FieldNames>,
     pub scorer: Option<Arc<Scorer>>,
     pub work: Mutex<Work>,
+    /// Set while the state is with something that needs no Python: calls wait for it then.
+    pub is_lent: AtomicBool,
+    /// Held while a checkpoint is written.
+    pub checkpointing: Mutex<()>,
 }
 
 #[pymethods]
@@ -107,7 +112,8 @@ impl Engine {
             }
         };
         let work = Mutex::new(Work::new(core));
-        Ok(Self { plan, own, restored, layouts, fields, scorer, work })
+        let (is_lent, checkpointing) = (AtomicBool::new(false), Mutex::new(()));
+        Ok(Self { plan, own, restored, layouts, fields, scorer, work, is_lent, checkpointing })
     }
 
     /// Takes an event and gives its features: a Row, or `out` filled with its floats. None for a stream without features.
@@ -275,13 +281,19 @@ impl Engine {
         self.work()?.core.set_lookup(name, rows).map(|_version| ()).map_err(refusal)
     }
 
-    /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. Other Python
-    /// threads run meanwhile, this engine takes no event. `offsets` is a JSON object.
-    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep))]
-    fn checkpoint(&self, py: Python<'_>, path: PathBuf, offsets: &str, keep: usize) -> PyResult<PathBuf> {
-        let mut work = self.work()?;
-        let core = &mut work.core;
-        py.detach(|| core.checkpoint(&path, offsets, keep)).map_err(|error| errors::checkpoint(py, &error))
+    /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. With `incremental` only
+    /// what is new since the last one of the folder, where that is less: the engine takes events meanwhile. `offsets` is a JSON object.
+    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep, incremental))]
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 gives a path of its own")]
+    fn checkpoint(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        offsets: &str,
+        keep: usize,
+        incremental: bool,
+    ) -> PyResult<PathBuf> {
+        self.write_checkpoint(py, &path, offsets, keep, incremental)
     }
 
     /// Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way to it.

@@ -2,9 +2,10 @@
 //!
 //! The map: `plan` (a compiled definition, shown) and `engine` (class Engine) are what Python calls; `through` is the way of one call,
 //! `batch` that of a table. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
-//! `columns` many rows into a table; `profile` times all that; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions; `registry` names what there is.
+//! `columns` many rows into a table; `profile` times all that; `checkpoint` writes it down; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions; `registry` names what there is.
 
 mod batch;
+mod checkpoint;
 mod columns;
 mod convert;
 mod engine;

@@ -15,10 +15,12 @@ use crate::error::{CheckpointError, CheckpointFault};
 use crate::journal::{Journal, Position};
 use crate::plan::Plan;
 
-/// A full checkpoint is written where the increments on the last one would be larger than this part of it.
-const INCREMENTS_PART: (u64, u64) = (1, 2);
+/// A full checkpoint is written where the increments on the last one would be larger than so many of it.
+const INCREMENTS_MAX: u64 = 1;
 /// Increments of less than this do not count for that.
 const INCREMENT_BYTES_MIN: u64 = 4 << 20;
+/// What is kept of events takes so many times what an increment of them does, about.
+const PACKED: u64 = 2;
 
 /// What is to be written, and where.
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +129,8 @@ impl Engine {
         self.check(request)?;
         let fits = |journal: &Journal| {
             let Some(position) = journal.position.as_ref().filter(|_| !journal.given_up) else { return false };
-            let increments = (position.increment_bytes + journal.bytes() as u64).max(INCREMENT_BYTES_MIN);
-            let most = (position.base_bytes * INCREMENTS_PART.0 / INCREMENTS_PART.1).max(INCREMENT_BYTES_MIN);
+            let increments = position.increment_bytes + journal.bytes() as u64 / PACKED;
+            let most = (position.base_bytes * INCREMENTS_MAX).max(INCREMENT_BYTES_MIN);
             position.folder == request.path && increments <= most
         };
         if !request.incremental || !self.journal.as_deref().is_some_and(fits) {
@@ -230,8 +232,7 @@ impl Engine {
         path: &Path,
     ) -> Result<Restored, CheckpointError> {
         if !disk::is_folder(disk, path) {
-            let Full { engine, offsets, .. } = open_full(disk, plan, options, path)?;
-            return Ok(Restored { engine, offsets, path: path.to_owned(), damaged: Vec::new() });
+            return open_one(disk, plan, options, path);
         }
         let Listed { chains, damaged } = folder::list(disk, path)?;
         let mut damaged: Vec<CheckpointError> = damaged.into_iter().collect();
@@ -239,7 +240,8 @@ impl Engine {
             match open_chain(disk, plan, options, path, &chain, &mut damaged) {
                 Ok((engine, offsets, path)) => return Ok(Restored { engine, offsets, path, damaged }),
                 // What was asked for does not fit: an older one must not be taken in its place in silence.
-                Err(error) if error.fault == CheckpointFault::Refused => return Err(error),
+                // And what the disk cannot read now may be whole.
+                Err(error) if error.fault != CheckpointFault::Damaged => return Err(error),
                 Err(error) => damaged.push(error),
             }
         }
@@ -251,6 +253,23 @@ impl Engine {
             }
         }
     }
+}
+
+/// Goes on from one file; from an increment, with those before it.
+fn open_one(disk: &dyn Disk, plan: &Arc<Plan>, options: &Options, path: &Path) -> Result<Restored, CheckpointError> {
+    let numbers = path.file_name().and_then(|name| name.to_str()).and_then(folder::numbers_of);
+    if let (Some((base, increments @ 1..)), Some(folder)) = (numbers, path.parent()) {
+        let mut damaged = Vec::new();
+        let (engine, offsets, reached) =
+            open_chain(disk, plan, options, folder, &Chain { base, increments }, &mut damaged)?;
+        return match damaged.pop() {
+            // This very one was asked for.
+            Some(error) => Err(error),
+            None => Ok(Restored { engine, offsets, path: reached, damaged }),
+        };
+    }
+    let Full { engine, offsets, .. } = open_full(disk, plan, options, path, CheckpointFault::Disk)?;
+    Ok(Restored { engine, offsets, path: path.to_owned(), damaged: Vec::new() })
 }
 
 /// The newest state of a chain that can be reached; what could not be is among the `damaged` then.
@@ -265,7 +284,8 @@ fn open_chain(
     let files = disk::under(folder, &chain.names());
     let mut reachable = files.len();
     loop {
-        let Full { mut engine, mut offsets, sealed, goes_on } = open_full(disk, plan, options, &files[0])?;
+        let Full { mut engine, mut offsets, sealed, goes_on } =
+            open_full(disk, plan, options, &files[0], CheckpointFault::Damaged)?;
         let mut position = Position {
             folder: folder.to_owned(),
             base: chain.base,
@@ -283,7 +303,7 @@ fn open_chain(
                     position.seal = sealed.seal;
                     position.increment_bytes += sealed.bytes;
                 }
-                Err(error) if error.fault == CheckpointFault::Refused => return Err(error),
+                Err(error) if error.fault != CheckpointFault::Damaged => return Err(error),
                 Err(error) => {
                     broken = Some((number, error));
                     break;
@@ -306,19 +326,27 @@ fn open_chain(
     }
 }
 
-fn open(disk: &dyn Disk, path: &Path) -> Result<(impl io::Read, u64), CheckpointError> {
+fn open(disk: &dyn Disk, path: &Path, missing: CheckpointFault) -> Result<(impl io::Read, u64), CheckpointError> {
     disk::open(disk, path).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => fault(
+        io::ErrorKind::NotFound => {
+            fault(path, missing, "it does not exist; give the path of a checkpoint, or begin with a new engine")
+        }
+        _ => fault(
             path,
             CheckpointFault::Disk,
-            "it does not exist; give the path of a checkpoint, or begin with a new engine",
+            format!("it cannot be opened: {error}; try again, or give the path of an older one"),
         ),
-        _ => fault(path, CheckpointFault::Disk, format!("it cannot be opened: {error}")),
     })
 }
 
-fn open_full(disk: &dyn Disk, plan: &Arc<Plan>, options: &Options, path: &Path) -> Result<Full, CheckpointError> {
-    let (mut input, length) = open(disk, path)?;
+fn open_full(
+    disk: &dyn Disk,
+    plan: &Arc<Plan>,
+    options: &Options,
+    path: &Path,
+    missing: CheckpointFault,
+) -> Result<Full, CheckpointError> {
+    let (mut input, length) = open(disk, path, missing)?;
     read::read(plan, options.clone(), &mut input, length).map_err(placed(path))
 }
 
@@ -328,6 +356,6 @@ fn open_increment(
     position: &Position,
     path: &Path,
 ) -> Result<(String, Sealed), CheckpointError> {
-    let (mut input, length) = open(disk, path)?;
+    let (mut input, length) = open(disk, path, CheckpointFault::Damaged)?;
     increment::read(engine, position, &mut input, length).map_err(placed(path))
 }

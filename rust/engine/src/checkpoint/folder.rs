@@ -4,6 +4,7 @@
 //! A file that the manifest does not name was not finished, as far as anybody was told. Where the manifest itself is damaged, the
 //! files are looked at, the chain with the highest number first.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,8 @@ pub(super) fn name_of(base: u64, increment: u64) -> String {
     if increment == 0 { format!("checkpoint-{base}.ff") } else { format!("checkpoint-{base}.{increment}.ff") }
 }
 
-fn numbers_of(name: &str) -> Option<(u64, u64)> {
+/// The numbers in such a name.
+pub(super) fn numbers_of(name: &str) -> Option<(u64, u64)> {
     let numbers = name.strip_prefix("checkpoint-")?.strip_suffix(".ff")?;
     let (base, increment) = numbers.split_once('.').unwrap_or((numbers, "0"));
     let (base, increment) = (base.parse().ok()?, increment.parse().ok()?);
@@ -93,7 +95,11 @@ pub(super) fn list(disk: &dyn Disk, folder: &Path) -> Result<Listed, CheckpointE
     let path = folder.join(MANIFEST);
     let (text, trouble) = match disk::read_text(disk, &path, MANIFEST_BYTES_MAX) {
         Ok(text) => (text, "its checksum is another than that of its text".to_owned()),
-        Err(error) => (String::new(), error.to_string()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+            (String::new(), error.to_string())
+        }
+        // What cannot be read now may be whole: nothing older is taken in its place.
+        Err(error) => return Err(unread(&path, &error)),
     };
     if let Some(chains) = parse(&text) {
         return Ok(Listed { chains, damaged: None });

@@ -147,7 +147,10 @@ impl<'a> Reader<'a> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.ends_early(what),
             Err(error) => Err(Fault {
                 fault: CheckpointFault::Disk,
-                message: format!("it cannot be read at byte {}: {error}", self.at),
+                message: format!(
+                    "it cannot be read at byte {}: {error}; try again, or give the path of an older one",
+                    self.at
+                ),
             }),
         }
     }
