@@ -1,7 +1,7 @@
-"""A run that may be killed at any instant: it goes on from the folder's checkpoint, and writes down every row it computes.
+"""A run that may be killed at any instant: it goes on from the folder's checkpoint, and writes down every row.
 
-`python killed_run.py FOLDER ROWS EVENTS`: pushes the events from where the checkpoint stands, an increment every few events, a full
-one now and then, and appends to ROWS a line per event: its place and a hash of its row.
+`python killed_run.py FOLDER ROWS EVENTS`: pushes the events from where the checkpoint stands, an increment every few
+events, a full one now and then, and appends to ROWS a line per event: its place and a hash of its row.
 """
 
 import hashlib

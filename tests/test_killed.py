@@ -1,4 +1,4 @@
-"""`kill -9` at any instant of a run that pushes and checkpoints: after each restart every row is what it would have been.
+"""`kill -9` at any instant of a run that pushes and checkpoints: every row stays what it would have been.
 
 FASTFEAT_KILLS says how many instants (12 by default).
 """

@@ -190,7 +190,7 @@ class Engine:
     def score_json(self, data: Buffer | str, *, stream: None = None) -> ScoreResult: ...
     @overload
     def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
-    def push_batch(self, table: Any, *, stream: str | None = None) -> Any:
+    def push_batch(self, table: Any, *, stream: str | None = None, threads: int | None = None) -> Any:
         """Pushes the rows of a table, in order, and gives a table of their features."""
     def lookup(self, keys: Mapping[str, Any], *, at: int | str | datetime | None = None) -> Row:
         """The features of some keys at a time, by default that of the newest event. Nothing changes."""
@@ -213,6 +213,9 @@ class Engine:
         """Nanoseconds of each stage over all events."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
+
+def inspect_checkpoint(path: str | os.PathLike[str], key: list[tuple[str, str]]) -> str:
+    """What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key."""
 
 def registry() -> dict[str, list[str]]:
     """Names of everything that a definition can say: `aggregations`, `windows`, `functions`."""

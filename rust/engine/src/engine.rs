@@ -21,6 +21,8 @@ use crate::state::interner::Interner;
 use crate::state::table::{Key, Table};
 use crate::state::{Cells, Run, RunMut, texts};
 
+mod room;
+
 /// Features over streams, and the state they need.
 #[derive(Debug)]
 pub struct Engine {
@@ -37,7 +39,7 @@ pub struct Engine {
     pub(crate) journal: Option<Box<Journal>>,
     /// A disk failed to make what it was given last: nothing is written any more.
     pub(crate) unsynced: Option<String>,
-    row: FeatureRow,
+    pub(crate) row: FeatureRow,
     scratch: Scratch,
 }
 
@@ -196,17 +198,21 @@ impl Engine {
         probe.ended(Stage::Find);
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
-            let clock = &mut self.clocks[stream];
-            clock.newest = clock.newest.max(Some(t));
-            clock.events += 1;
-            if let Some(journal) = &mut self.journal
-                && journal.event(stream, t, event)
-            {
+            if self.accept(stream, t, event) {
                 self.bound_journal();
             }
         }
         self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
+    }
+
+    /// The event is there to stay. `true` now and then: `bound_journal` is to be called.
+    #[inline]
+    pub(crate) fn accept(&mut self, stream: usize, t: i64, event: &Event) -> bool {
+        let clock = &mut self.clocks[stream];
+        clock.newest = clock.newest.max(Some(t));
+        clock.events += 1;
+        self.journal.as_mut().is_some_and(|journal| journal.event(stream, t, event))
     }
 
     /// As `push`, but nothing changes.
@@ -358,47 +364,6 @@ impl Engine {
         }
     }
 
-    /// Makes room for the event, or refuses it where it has a new key.
-    fn make_room(&mut self, plan: &Plan, stream: usize) -> Result<(), EventError> {
-        let Some(limit) = self.options.memory_limit else { return Ok(()) };
-        let growth = self.tables.iter().map(|table| table.growth_bytes() as u64).sum::<u64>()
-            + self.interner.growth_bytes() as u64
-            + MARGIN_BYTES;
-        if self.bytes().saturating_add(growth) <= limit {
-            return Ok(());
-        }
-        if self.options.on_limit == OnLimit::Error {
-            let is_new = |located: &Located| located.keyed && located.found.is_none();
-            if !self.scratch.located.iter().any(is_new) {
-                return Ok(());
-            }
-            self.refused += 1;
-            return Err(EventError::Memory {
-                stream: plan.streams[stream].schema.stream.clone(),
-                limit_bytes: limit,
-                state_bytes: self.bytes(),
-            });
-        }
-        // A key for each new one, and one more, so that memory comes back; but not where what comes back is in too many pieces.
-        let freed = self.tables.iter().map(|table| table.freed_bytes() as u64).sum::<u64>();
-        let more = usize::from(freed <= limit / 4);
-        for (write, located) in plan.streams[stream].writes.iter().zip(&self.scratch.located) {
-            for _ in 0..more + usize::from(located.keyed && located.found.is_none()) {
-                if let Some(journal) = &mut self.journal {
-                    journal.evict(write.table);
-                }
-                let evicted = self.tables[write.table].evict(&plan.tables[write.table], &mut self.interner);
-                self.evicted += u64::from(evicted);
-            }
-        }
-        // The key that went may have been one of the event's own.
-        for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
-            let key = Key { hash: located.hash, bytes: &self.scratch.keys[located.start..located.end] };
-            located.found = if located.keyed { self.tables[write.table].find(key) } else { None };
-        }
-        Ok(())
-    }
-
     /// Answers every read of the event's row and, when it is there to stay, stores it.
     fn answer(&mut self, plan: &Plan, stream: usize, event: &mut Event, t: i64, stay: Stay, probe: &mut impl Probe) {
         let late = if let Stay::Late(mark) = stay { Some(mark) } else { None };
@@ -474,10 +439,6 @@ impl Engine {
         probe.ended(Stage::Row);
     }
 }
-
-/// By how much the state may grow in one call, beside its indexes: a block, a piece of a list, a log that is not measured at each event.
-const MARGIN_BYTES: u64 = 1 << 17;
-
 /// Writes the event as a run of one.
 pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();
@@ -519,7 +480,7 @@ fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
 pub(crate) fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
     let mark = |stream: usize| clocks[stream].newest.map(|newest| newest.saturating_sub(plan.streams[stream].lateness));
     let mut low = mark(table.stream);
-    for &reader in &table.readers {
+    for &reader in table.readers.iter().filter(|&&reader| reader != table.stream) {
         // A reader without events may begin anywhere.
         low = low.zip(mark(reader)).map(|(a, b)| a.min(b));
     }
@@ -527,7 +488,7 @@ pub(crate) fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
 }
 
 /// From answers to the row: expressions over aggregations, and what a double cannot hold.
-fn finish(
+pub(crate) fn finish(
     plan: &StreamPlan,
     event: &mut Event,
     cells: &Cells,
@@ -540,8 +501,7 @@ fn finish(
         event.values.push(value);
     }
     plan.after.run(event, context);
-    row.reset(plan.outputs.len(), plan.exact);
-    row.values.copy_from_slice(&cells.values[..plan.outputs.len()]);
+    row.begin(&cells.values[..plan.outputs.len()], plan.exact);
     for last in &plan.finals {
         match *last {
             Final::Exact { wide, exact } => row.exact[exact] = cells.wides[wide] as i64,

@@ -4,12 +4,14 @@
 //! `definition` (what the user asked for) -> `plan` (indexes instead of names) ->
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
-//! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back; `journal` is what has been accepted
-//! since, and `replay` takes it in again.
+//! `batch` pushes many events, table beside table. `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads
+//! it back; `journal` is what has been accepted since, and `replay` takes it in again.
 
 pub mod aggregate;
+pub mod batch;
 pub mod checkpoint;
 pub mod codec;
+pub mod contents;
 pub mod definition;
 pub mod derive;
 pub mod encode;

@@ -37,10 +37,7 @@ impl Engine {
         let Replay { event, key, record } = replay;
         chunk.each(slots, event, |op, event| {
             let (stream, time) = match op {
-                Op::Evicted(table) => {
-                    self.tables[table].evict(&plan.tables[table], &mut self.interner);
-                    return;
-                }
+                Op::Evicted => return self.evict(&plan),
                 Op::Event(stream, time) => (stream, time),
             };
             let stream_plan = &plan.streams[stream];

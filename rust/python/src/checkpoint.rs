@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError, TryLockError};
 
-use fastfeat_engine::checkpoint::{LocalDisk, Request};
+use fastfeat_engine::checkpoint::{LocalDisk, Request, inspect};
 use fastfeat_engine::engine::Engine as Core;
 use pyo3::prelude::*;
 
@@ -62,4 +62,13 @@ impl Engine {
         }
         self.work()
     }
+}
+
+/// What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key.
+#[pyfunction]
+#[pyo3(signature = (path, key))]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 gives objects of its own")]
+pub fn inspect_checkpoint(py: Python<'_>, path: PathBuf, key: Vec<(String, String)>) -> PyResult<String> {
+    let inspected = py.detach(|| inspect(&LocalDisk, &path, &key)).map_err(|error| errors::checkpoint(py, &error))?;
+    Ok(serde_json::to_string(&inspected).expect("a report is plain data"))
 }

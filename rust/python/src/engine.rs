@@ -2,6 +2,7 @@
 //!
 //! Python's `fastfeat.Engine` derives from it and adds only what happens once; the calls per event land here without a Python frame.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -244,15 +245,25 @@ impl Engine {
     /// `table` is anything with the Arrow PyCapsule interface, or a dict from stream to table: those are merged by time, at equal times
     /// in the order of the dict, and the features are those of the rows of the features' own stream. All rows are checked before the
     /// first one is pushed: a table with an invalid or a late row is refused as a whole, and changes nothing.
-    #[pyo3(signature = (table, *, stream=None))]
+    ///
+    /// `threads` (all of the machine's by default) work on it where it is one table and the features let them: those of one stream over
+    /// rolling, tumbling, session, last and since windows, without limits on memory. Their number changes no bit of any row.
+    #[pyo3(signature = (table, *, stream=None, threads=None))]
     fn push_batch<'py>(
         &self,
         table: &Bound<'py, PyAny>,
         stream: Option<&Bound<'py, PyString>>,
+        threads: Option<usize>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if threads == Some(0) {
+            return Err(PyValueError::new_err(
+                "threads=0 leaves none to work: give 1 or more, or None for all of the machine's",
+            ));
+        }
+        let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
         let Ok(tables) = table.cast::<PyDict>() else {
             let input = self.read_table(table, self.stream(stream)?)?;
-            return self.push_inputs(table.py(), &[input]);
+            return self.push_inputs(table.py(), &[input], threads);
         };
         if stream.is_some() {
             return Err(PyTypeError::new_err("a dict of tables names its streams itself: leave out stream="));
@@ -264,7 +275,7 @@ impl Engine {
             })?)?;
             inputs.push(self.read_table(&table, stream)?);
         }
-        self.push_inputs(table.py(), &inputs)
+        self.push_inputs(table.py(), &inputs, threads)
     }
 
     /// Gives a lookup its rows: from the next event on all of them at once, in place of those it had.

@@ -27,6 +27,8 @@ mod through;
 #[pyo3::pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
+    use crate::checkpoint::inspect_checkpoint;
+    #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]
     use crate::lookup::LookupTable;

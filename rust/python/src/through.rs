@@ -260,7 +260,12 @@ impl Engine {
         Ok(Some(result))
     }
 
-    pub fn push_inputs<'py>(&self, py: Python<'py>, inputs: &[Input]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub fn push_inputs<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &[Input],
+        threads: usize,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let own = match inputs {
             [only] => only.stream,
             _ => self.own,
@@ -268,7 +273,7 @@ impl Engine {
         let mut work = self.work()?;
         let Work { core, event, .. } = &mut *work;
         let layout = &self.layouts[own];
-        let pushed = py.detach(|| batch::push_tables(core, event, inputs, own, layout));
+        let pushed = py.detach(|| batch::push_tables(core, event, inputs, (own, layout), threads));
         let answer = pushed.map_err(|refusal| match refusal {
             Refusal::Event { error, stream, row } => {
                 // The others are counted where they are found.

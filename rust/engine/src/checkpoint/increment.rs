@@ -98,10 +98,10 @@ pub(super) fn read(
     sections.expect(Kind::Offsets, 0)?;
     let offsets = sections.text()?.to_owned();
     let slots = slots(&engine.plan);
-    let (tables, mut events, mut replay) = (engine.tables.len(), 0, Replay::default());
+    let (mut events, mut replay) = (0, Replay::default());
     for number in 0..link.chunks {
         sections.expect(Kind::Events, number as u32)?;
-        let chunk = broken(Kind::Events, Chunk::decode(&slots, tables, &mut Input::new(&sections.payload)))?;
+        let chunk = broken(Kind::Events, Chunk::decode(&slots, &mut Input::new(&sections.payload)))?;
         engine.replay(&slots, &chunk, &mut replay);
         events += chunk.events() as u64;
     }

@@ -2,7 +2,8 @@
 //!
 //! `write` and `read` know what a full checkpoint holds, `increment` what has been accepted since; `sections` are what both are made of, by
 //! the numbers in `format`, and `layout` says what the bytes of keys mean. `disk` is a file that is whole or absent on whatever keeps files,
-//! `file` alone touches the real one, `folder` keeps chains of files, and `chain` writes and reads those.
+//! `file` alone touches the real one, `folder` keeps chains of files, and `chain` writes and reads
+//! those; `inspect` shows them to people.
 
 mod chain;
 mod changes;
@@ -11,6 +12,7 @@ mod file;
 mod folder;
 mod format;
 mod increment;
+mod inspect;
 mod layout;
 mod read;
 mod sections;
@@ -24,6 +26,7 @@ pub use self::chain::{Job, Request};
 pub use self::disk::{Disk, DiskFile};
 pub use self::file::LocalDisk;
 pub use self::format::FORMAT_VERSION;
+pub use self::inspect::{File, Inspected, inspect};
 use self::sections::Fault;
 use crate::engine::{Engine, Options};
 use crate::error::{CheckpointError, CheckpointFault};

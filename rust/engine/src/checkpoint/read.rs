@@ -14,6 +14,7 @@ use crate::engine::{Engine, Options};
 use crate::late::LateRecord;
 use crate::plan::{Plan, SEMANTICS_VERSION};
 use crate::state::table::Loading;
+use crate::window::zone;
 
 /// What a file holds.
 pub(super) struct Full {
@@ -60,9 +61,10 @@ pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, len
 /// What the state depends on beside the definition.
 pub(super) struct Identity {
     pub fingerprint: String,
-    semantics: u32,
-    release: String,
-    idle_after: Option<i64>,
+    pub semantics: u32,
+    pub release: String,
+    pub ticks_per_second: i64,
+    pub idle_after: Option<i64>,
     goes_on: bool,
 }
 
@@ -72,10 +74,10 @@ impl Identity {
         let (fingerprint, semantics) = (input.text()?.to_owned(), input.read()?);
         let release = input.text()?.to_owned();
         // Ticks are a function of the definition; they stand there for who reads the file alone.
-        let _ticks_per_second: i64 = input.read()?;
+        let ticks_per_second = input.read()?;
         let (idle_after, goes_on) = input.read()?;
         input.end()?;
-        Ok(Self { fingerprint, semantics, release, idle_after, goes_on })
+        Ok(Self { fingerprint, semantics, release, ticks_per_second, idle_after, goes_on })
     }
 
     /// Whether a plan with these options may go on from it.
@@ -83,6 +85,11 @@ impl Identity {
         if self.fingerprint != plan.fingerprint {
             let changes = changes(definition, &plan.definition);
             let what = match changes {
+                _ if self.semantics == SEMANTICS_VERSION && definition == plan.definition => format!(
+                    "the clock of one of its time zones has other rules in the tz database of this release ({}) than in that of release {}",
+                    zone::database(),
+                    self.release
+                ),
                 _ if self.semantics != SEMANTICS_VERSION => format!(
                     "release {} computed the same definition to other values (semantics {}, here {SEMANTICS_VERSION})",
                     self.release, self.semantics

@@ -225,8 +225,14 @@ impl<'a> Reader<'a> {
 
     /// The end, and nothing after it.
     pub fn end(mut self) -> Result<Sealed, Fault> {
-        let counted = (self.at, self.sections);
+        let begin = self.at;
         self.expect(Kind::End, 0)?;
+        self.ended(begin)
+    }
+
+    /// Checks the end that has been read last, and that began at this byte.
+    pub fn ended(self, begin: u64) -> Result<Sealed, Fault> {
+        let counted = (begin, self.sections);
         let mut input = Input::new(&self.payload);
         let told = broken(Kind::End, input.read::<((u64, u64), u32)>())?;
         broken(Kind::End, input.end())?;
@@ -238,6 +244,11 @@ impl<'a> Reader<'a> {
             return damaged(format!("{more} bytes come after its end"));
         }
         Ok(Sealed { bytes: self.at, seal: seal(counted.0, self.headers) })
+    }
+
+    /// How many bytes have been read.
+    pub fn at(&self) -> u64 {
+        self.at
     }
 
     pub fn text(&self) -> Result<&str, Fault> {

@@ -3,7 +3,7 @@
 use crate::encode::{Broken, Encode, Input};
 use crate::event::{Event, Value};
 
-/// An op beyond all streams: a key of a table was let go, so that an event had room.
+/// An op beyond all streams: a key was let go, so that an event had room.
 pub(crate) const EVICTED: u8 = 255;
 /// In place of one tag for a whole column: each value has its own.
 const MIXED: u8 = 255;
@@ -55,8 +55,6 @@ struct Rows {
 pub(crate) struct Chunk {
     /// A stream's number, or `EVICTED`.
     ops: Vec<u8>,
-    /// The tables of the latter.
-    evicted: Vec<u32>,
     streams: Vec<Rows>,
 }
 
@@ -154,8 +152,8 @@ struct At {
 pub(crate) enum Op {
     /// The event at hand is the next one of this stream, at this time.
     Event(usize, i64),
-    /// This table let a key go.
-    Evicted(usize),
+    /// A key was let go.
+    Evicted,
 }
 
 impl Chunk {
@@ -170,7 +168,6 @@ impl Chunk {
         };
         Self {
             ops: Vec::with_capacity(before.map_or(0, |before| before.ops.len())),
-            evicted: Vec::new(),
             streams: streams.iter().enumerate().map(rows).collect(),
         }
     }
@@ -185,9 +182,8 @@ impl Chunk {
         }
     }
 
-    pub fn evict(&mut self, table: usize) {
+    pub fn evict(&mut self) {
         self.ops.push(EVICTED);
-        self.evicted.push(table as u32);
     }
 
     pub fn ops(&self) -> usize {
@@ -196,7 +192,7 @@ impl Chunk {
 
     /// Events in it.
     pub fn events(&self) -> usize {
-        self.ops.len() - self.evicted.len()
+        self.streams.iter().map(|rows| rows.times.len()).sum()
     }
 
     /// Bytes of all texts.
@@ -207,7 +203,7 @@ impl Chunk {
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
         let rows = |rows: &Rows| rows.times.capacity() * 8 + rows.columns.iter().map(Column::bytes).sum::<usize>();
-        self.ops.capacity() + self.evicted.capacity() * 4 + self.streams.iter().map(rows).sum::<usize>()
+        self.ops.capacity() + self.streams.iter().map(rows).sum::<usize>()
     }
 }
 
@@ -215,7 +211,6 @@ impl Encode for Chunk {
     fn encode(&self, out: &mut Vec<u8>) {
         (self.ops.len() as u64).encode(out);
         out.extend_from_slice(&self.ops);
-        self.evicted.iter().for_each(|table| table.encode(out));
         for rows in &self.streams {
             let mut last = 0_i64;
             for &time in &rows.times {
@@ -228,18 +223,14 @@ impl Encode for Chunk {
 }
 
 impl Chunk {
-    /// Reads it back for these slots, and so many tables.
-    pub fn decode(streams: &[Vec<Slot>], tables: usize, input: &mut Input<'_>) -> Result<Self, Broken> {
+    /// Reads it back for these slots.
+    pub fn decode(streams: &[Vec<Slot>], input: &mut Input<'_>) -> Result<Self, Broken> {
         let count = input.count(1)?;
         let ops = input.take(count)?.to_vec();
         let mut counts = vec![0_usize; 256];
         ops.iter().for_each(|&op| counts[usize::from(op)] += 1);
         if let Some(op) = ops.iter().find(|&&op| op != EVICTED && usize::from(op) >= streams.len()) {
             return Err(Broken(format!("an event is of stream {op}, and there are {}", streams.len())));
-        }
-        let evicted: Vec<u32> = numbers(counts[usize::from(EVICTED)], input, u32::from_le_bytes)?;
-        if let Some(table) = evicted.iter().find(|&&table| table as usize >= tables) {
-            return Err(Broken(format!("a key left table {table}, and there are {tables}")));
         }
         let mut read = Vec::with_capacity(streams.len());
         for (stream, slots) in streams.iter().enumerate() {
@@ -253,7 +244,7 @@ impl Chunk {
             read.push(Rows { columns: columns.collect::<Result<_, _>>()?, times });
         }
         input.end()?;
-        Ok(Self { ops, evicted, streams: read })
+        Ok(Self { ops, streams: read })
     }
 
     /// Goes through what happened; before each event `event` holds its values in these slots.
@@ -262,11 +253,9 @@ impl Chunk {
         let mut at: Vec<Vec<At>> = streams.iter().map(|slots| vec![At::default(); slots.len()]).collect();
         let lengths: Vec<usize> =
             streams.iter().map(|slots| slots.iter().map(|slot| slot.slot + 1).max().unwrap_or(0)).collect();
-        let mut evicted = self.evicted.iter();
         for &op in &self.ops {
             if op == EVICTED {
-                let table = *evicted.next().expect("there are as many as ops of this kind");
-                happened(Op::Evicted(table as usize), event);
+                happened(Op::Evicted, event);
                 continue;
             }
             let stream = usize::from(op);
@@ -344,21 +333,20 @@ mod tests {
         let values = [Value::Null, Value::Float(-0.0), Value::Int(i64::MIN), Value::Time(7), Value::Bool(true)];
         for (place, &value) in values.iter().enumerate() {
             chunk.event(place % 2, &slots()[place % 2], place as i64 * -9, &event([value, value], &"é".repeat(place)));
-            chunk.evict(place);
+            chunk.evict();
         }
         let mut bytes = Vec::new();
         chunk.encode(&mut bytes);
-        let read = Chunk::decode(&slots(), 5, &mut Input::new(&bytes)).expect("as written");
+        let read = Chunk::decode(&slots(), &mut Input::new(&bytes)).expect("as written");
         assert_eq!(told(&read), told(&chunk));
         assert_eq!(told(&read).len(), 10);
         assert!(told(&read)[4].starts_with("Event(0, -18) [Null, Int(-9223372036854775808), Null, Text("));
         let mut again = Vec::new();
         read.encode(&mut again);
         assert_eq!(again, bytes);
-        assert!(Chunk::decode(&slots(), 4, &mut Input::new(&bytes)).is_err(), "a table that is not there");
-        assert!(Chunk::decode(&slots()[..1], 5, &mut Input::new(&bytes)).is_err(), "a stream that is not there");
+        assert!(Chunk::decode(&slots()[..1], &mut Input::new(&bytes)).is_err(), "a stream that is not there");
         for cut in 0..bytes.len() {
-            assert!(Chunk::decode(&slots(), 5, &mut Input::new(&bytes[..cut])).is_err(), "cut at {cut}");
+            assert!(Chunk::decode(&slots(), &mut Input::new(&bytes[..cut])).is_err(), "cut at {cut}");
         }
     }
 
@@ -370,9 +358,9 @@ mod tests {
         chunk.encode(&mut bytes);
         let mut other = slots();
         other[0][1].holds = Holds::Texts;
-        assert!(Chunk::decode(&other, 1, &mut Input::new(&bytes)).is_err());
+        assert!(Chunk::decode(&other, &mut Input::new(&bytes)).is_err());
         other[0][1].holds = Holds::Anything;
         other[0][0].holds = Holds::NoText;
-        assert!(Chunk::decode(&other, 1, &mut Input::new(&bytes)).is_err());
+        assert!(Chunk::decode(&other, &mut Input::new(&bytes)).is_err());
     }
 }

@@ -104,10 +104,10 @@ impl Journal {
         true
     }
 
-    /// A table that was asked to let a key go.
-    pub fn evict(&mut self, table: usize) {
+    /// A key was let go, so that the next event has room.
+    pub fn evict(&mut self) {
         if !self.given_up {
-            self.open.evict(table);
+            self.open.evict();
         }
     }
 
