@@ -281,8 +281,8 @@ class Engine:
         """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:
         """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
-    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int) -> Path:
-        """Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then."""
+    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int, incremental: bool) -> Path:
+        """Writes all state, or what is new since the last one of a folder; where it is then."""
     @property
     def _restored(self) -> tuple[str, Path, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""
@@ -292,6 +292,9 @@ class Engine:
         """Nanoseconds of each stage over all events."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
+
+def inspect_checkpoint(path: str | os.PathLike[str], key: list[tuple[str, str]]) -> str:
+    """What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key."""
 
 def registry() -> dict[str, list[str]]:
     """Names of everything that a definition can say: `aggregations`, `windows`, `functions`, `codecs`."""
