@@ -11,7 +11,7 @@ PACKAGE = ROOT / "python" / "fastfeat"
 ENGINE = ROOT / "rust" / "engine"
 MAY_IMPORT_CORE = {"engine.py", "errors.py", "compiler.py"}
 ASYNCIO_ROOMS = {"sources", "sinks", "worker.py"}
-OPTIONAL = {"pyarrow", "polars", "lightgbm", "pandas", "aiokafka", "pyspark", "rich", "typer"}
+OPTIONAL = {"pyarrow", "polars", "lightgbm", "pandas", "aiokafka", "pyspark", "rich", "typer", "httpx"}
 TOUCHES_THE_DISK = {ENGINE / "src" / "checkpoint" / "file.rs"}
 LINES_MAX = 600
 
