@@ -206,7 +206,7 @@ impl Engine {
                 return Err(self.refuse_late(stream, t, newest));
             }
             stream_plan.before.run(event, &mut self.lookups.context(plan.ticks_per_second, true));
-            self.accept(stream, t);
+            self.accept(stream, t, event);
             for (step, part) in batch.steps.iter().zip(&mut chunk.parts) {
                 let part = part.as_mut().expect("a chunk that is read has all its parts");
                 let start = part.keys.len();

@@ -9,7 +9,7 @@ use crate::event::{Event, Value};
 use crate::explain::filler;
 use crate::key;
 use crate::late::{LateEvents, LateRecord};
-use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
+use crate::lookup::{Context, LookupError, LookupTable, Lookups};
 pub use crate::options::{OnLimit, Options};
 use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
@@ -19,6 +19,7 @@ use crate::state::answer::Question;
 use crate::state::interner::Interner;
 use crate::state::table::{Idle, Key, Table};
 use crate::state::{Cells, Run, RunMut, texts};
+pub use crate::stats::Stats;
 
 /// Features over streams, and the state they need.
 #[derive(Debug)]
@@ -92,31 +93,6 @@ struct Asked {
     stores: bool,
 }
 
-/// What an engine has seen and holds.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Keys with state, over all tables.
-    pub keys: u64,
-    /// Events accepted, by stream.
-    pub events: Vec<u64>,
-    /// Late events, by stream.
-    pub late: Vec<u64>,
-    /// Events that broke a rule, by stream, as far as they were counted.
-    pub invalid: Vec<u64>,
-    /// Bytes that the state holds, reference data included.
-    pub state_bytes: u64,
-    /// Newest event time by stream, in ticks.
-    pub newest: Vec<Option<i64>>,
-    /// Reference data, in the order of the plan.
-    pub lookups: Vec<LookupStats>,
-    /// Keys that left because nothing could see them any more.
-    pub expired: u64,
-    /// Keys that left because the memory limit was reached.
-    pub evicted: u64,
-    /// Events refused because the memory limit was reached.
-    pub refused: u64,
-}
-
 impl Engine {
     /// An engine without any state yet.
     pub fn new(plan: Arc<Plan>) -> Self {
@@ -187,15 +163,15 @@ impl Engine {
         probe.ended(Stage::Find);
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
-            self.accept(stream, t);
+            self.accept(stream, t, event);
         }
         self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
     }
 
-    /// The event is there to stay.
+    /// The event is there to stay: whatever keeps count of events, or keeps them, hears of it here. `batch` calls it while tables are on loan.
     #[inline]
-    pub(crate) fn accept(&mut self, stream: usize, t: i64) {
+    pub(crate) fn accept(&mut self, stream: usize, t: i64, _event: &Event) {
         let clock = &mut self.clocks[stream];
         clock.newest = clock.newest.max(Some(t));
         clock.events += 1;
@@ -483,7 +459,7 @@ impl Engine {
 }
 
 /// This part of a limit is left to the allocator, which loses some memory between what it gives and takes back.
-const LOST_SHARE: u64 = 32;
+const LOST_SHARE: u64 = 20;
 /// By how much the state may grow in one call, beside its indexes: a block, a piece of a list, a log that is not measured at each event.
 const MARGIN_BYTES: u64 = 1 << 17;
 

@@ -30,4 +30,5 @@ pub mod row;
 pub mod schema;
 pub mod stage;
 mod state;
+pub mod stats;
 pub mod window;
