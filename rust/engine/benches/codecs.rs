@@ -87,8 +87,10 @@ fn main() {
     for number in 0..EVENTS {
         let (ts, [card, merchant, country], amount, declined) = values(number);
         json.push(
-            serde_json::to_vec(&json!({"ts": ts, "card": card, "merchant": merchant, "country": country, "amount": amount,
-                "declined": declined}))
+            serde_json::to_vec(
+                &json!({"ts": ts, "card": card, "merchant": merchant, "country": country, "amount": amount,
+                "declined": declined}),
+            )
             .expect("JSON"),
         );
         let record = AvroValue::Record(vec![
