@@ -6,7 +6,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as AvroValue;
+use apache_avro::writer::datum::GenericDatumWriter;
 use fastfeat_engine::codec::Codec;
 use fastfeat_engine::codec::avro::Avro;
 use fastfeat_engine::codec::framing::Framing;
@@ -81,6 +83,8 @@ fn descriptors() -> Vec<u8> {
 fn main() {
     let schema = schema();
     let writer = apache_avro::Schema::parse_str(AVRO).expect("a schema");
+    let to_avro = GenericDatumWriter::builder(&writer).build().expect("a writer");
+    let from_avro = GenericDatumReader::builder(&writer).build().expect("a reader");
     let pool = DescriptorPool::decode(descriptors().as_slice()).expect("descriptors");
     let payment = pool.get_message_by_name("Payment").expect("a type");
     let (mut json, mut avro, mut protobuf) = (Vec::new(), Vec::new(), Vec::new());
@@ -101,7 +105,7 @@ fn main() {
             ("amount".to_owned(), AvroValue::Union(1, Box::new(AvroValue::Double(amount)))),
             ("declined".to_owned(), AvroValue::Boolean(declined)),
         ]);
-        avro.push(apache_avro::to_avro_datum(&writer, record).expect("Avro"));
+        avro.push(to_avro.write_value_to_vec(record).expect("Avro"));
         let mut message = DynamicMessage::new(payment.clone());
         message.set_field_by_name("ts", ProtobufValue::I64(ts));
         message.set_field_by_name("card", ProtobufValue::String(card));
@@ -139,7 +143,7 @@ fn main() {
     ways.push((
         "avro, apache_avro::Value",
         &avro,
-        Box::new(|mut bytes| match apache_avro::from_avro_datum(&writer, &mut bytes, None).expect("Avro") {
+        Box::new(|mut bytes| match from_avro.read_value(&mut bytes).expect("Avro") {
             AvroValue::Record(fields) => match &fields[4].1 {
                 AvroValue::Union(_, amount) => match **amount {
                     AvroValue::Double(amount) => amount,
