@@ -3,7 +3,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, final, overload, type_check_only
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, final, overload, type_check_only
 
 import numpy
 from numpy.typing import NDArray
@@ -77,6 +77,13 @@ class LookupTable:
     def check(self, name: str, key: str, columns: list[tuple[str, str]]) -> None:
         """Reads every row of these columns; raises DefinitionError with the first that cannot be."""
     def __len__(self) -> int: ...
+
+@type_check_only
+class _RowFormat(Protocol):
+    """An `AvroOutput`."""
+
+    @property
+    def prefix(self) -> bytes: ...
 
 # Before Python 3.12 there is a buffer without a method `__buffer__`.
 @type_check_only
@@ -191,14 +198,14 @@ class Outcome:
         """The typed features of each row by name; None where there is no row."""
     def encode(
         self,
-        format: Literal["json"] = "json",
+        format: Literal["json"] | _RowFormat | None = None,
         *,
         indexes: Sequence[int] | NDArray[Any] | None = None,
         ids: Sequence[str | bytes | int | None] | None = None,
         extra: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
         reasons: bool = False,
     ) -> list[bytes | None]:
-        """The rows as messages: bytes for each that has one, None for the others.
+        """The rows as messages, as JSON or an `AvroOutput`: bytes for each that has one, None for the others.
 
         `indexes` are the rows that are wanted, all by default. `ids` has an id for every row. `extra` has further
         members, as one dict for all rows or one a row; its `model` and `definition` take the place of the engine's.
