@@ -1,4 +1,4 @@
-"""A real Apache Kafka of one node, from its jars: fetched by Maven once, formatted and started in about four seconds."""
+"""A real Apache Kafka of one node, from its jars: fetched by Maven once, started in about four seconds."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def free_port() -> int:
 
 
 class Broker:
-    """One node. `kill` and `stop` leave its log, `start` goes on from it. `proxied` is a port it tells clients to use."""
+    """One node. `kill` and `stop` leave its log, `start` goes on from it.
+
+    `proxied`: a port to listen on, and the port that it tells those to use who come there.
+    """
 
     def __init__(self, folder: Path, *, proxied: tuple[int, int] | None = None) -> None:
         self.folder = folder

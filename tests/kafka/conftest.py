@@ -4,7 +4,6 @@ import os
 import uuid
 
 import pytest
-
 from kafka.broker import Broker
 
 
