@@ -146,6 +146,7 @@ FORBIDDEN = {
     "codec": {"window", "state", "aggregate", "engine"},
     "key": {"engine", "plan", "aggregate", "window"},
     "row": {"engine", "plan", "state", "aggregate", "window"},
+    "output": {"engine", "plan", "state", "aggregate", "window", "codec", "event"},
     "event": {"engine", "plan", "state", "schema"},
     "definition": {"engine", "plan", "state", "event"},
     "plan": {"engine", "state", "checkpoint"},

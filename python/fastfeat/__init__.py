@@ -3,7 +3,7 @@
 from importlib.metadata import version as _version
 
 from fastfeat.aggregations import Aggregation, count, rate, time_since_first, time_since_last
-from fastfeat.engine import Engine, LateRecord, Row, ScoreResult
+from fastfeat.engine import Engine, LateRecord, Outcome, Row, ScoreResult
 from fastfeat.errors import (
     CheckpointError,
     CheckpointWarning,
@@ -14,12 +14,14 @@ from fastfeat.errors import (
     MemoryLimit,
     ModelError,
     Problem,
+    RefusedMessage,
     TooOld,
 )
 from fastfeat.estimates import Estimate
 from fastfeat.explanation import Explanation
 from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
+from fastfeat.formats import Json
 from fastfeat.lookups import Lookup
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
 from fastfeat.streams import Stream
@@ -43,12 +45,15 @@ __all__ = [
     "Float64",
     "Int64",
     "InvalidEvent",
+    "Json",
     "LateEvent",
     "LateRecord",
     "Lookup",
     "MemoryLimit",
     "ModelError",
+    "Outcome",
     "Problem",
+    "RefusedMessage",
     "Row",
     "ScoreResult",
     "Stream",

@@ -15,6 +15,7 @@ A refused event has changed nothing. Each class has a stable `code` for logs, me
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar, Literal, NamedTuple
 
@@ -28,6 +29,7 @@ __all__ = [
     "MemoryLimit",
     "ModelError",
     "Problem",
+    "RefusedMessage",
     "TooOld",
 ]
 
@@ -85,6 +87,26 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"field `{self.field}` is {self.value}: {self.message}" if self.field else self.message
+
+
+@dataclass(frozen=True)
+class RefusedMessage:
+    """Why a message of a batch has no row, or its row no score.
+
+    >>> problem = Problem("amount", "-3.0", "ge", "must be at least 0")
+    >>> RefusedMessage(7, "invalid", "stream `payments`: must be at least 0", [problem]).problems[0].rule
+    'ge'
+    """
+
+    index: int
+    """Its row in the outcome."""
+    code: str
+    """`undecodable`: no event at all. `invalid`: it breaks rules. `late`, `memory`: refused for these reasons.
+    `model`: its features stand, the model failed on them."""
+    message: str
+    """All of it in a sentence, with the way out."""
+    problems: list[Problem]
+    """Every broken rule, as in `InvalidEvent.problems`; empty for the other codes."""
 
 
 class InvalidEvent(FastfeatError, ValueError):  # noqa: N818 - the event is refused, nothing has failed

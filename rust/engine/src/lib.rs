@@ -4,6 +4,7 @@
 //! `definition` (what the user asked for) -> `plan` (indexes instead of names) ->
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
+//! `output` writes rows down for others to read.
 //! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back.
 
 pub mod aggregate;
@@ -22,6 +23,7 @@ pub mod key;
 pub mod late;
 pub mod lookup;
 pub mod options;
+pub mod output;
 pub mod plan;
 pub mod row;
 pub mod schema;

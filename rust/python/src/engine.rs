@@ -16,11 +16,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 use crate::convert::FieldNames;
+use crate::decoder::Decoder;
 use crate::layout::Layout;
 use crate::lookup::LookupTable;
+use crate::outcome::Outcome;
 use crate::row::Row;
 use crate::score::{ScoreResult, Scorer};
-use crate::through::{Step, Work};
+use crate::through::{Asked, Step, Work};
 use crate::{errors, explain, instant, lookup, plan};
 
 /// Stream, time, newest time, microseconds between them, whether it got a row.
@@ -259,6 +261,25 @@ impl Engine {
             inputs.push(self.read_table(&table, stream)?);
         }
         self.push_inputs(table.py(), &inputs)
+    }
+
+    /// Takes a batch of messages, each as `decoder` reads it, in order; other Python threads run meanwhile. `definition` and `model`
+    /// are the versions that the outcome's messages tell.
+    #[pyo3(name = "_push_messages", signature = (payloads, decoder, *, stream=None, score=false, reasons=0, definition, model=None))]
+    #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
+    fn push_messages(
+        &self,
+        payloads: &Bound<'_, PyAny>,
+        decoder: &Decoder,
+        stream: Option<&Bound<'_, PyString>>,
+        score: bool,
+        reasons: usize,
+        definition: String,
+        model: Option<String>,
+    ) -> PyResult<Outcome> {
+        let stream = self.stream(stream)?;
+        let asked = Asked { score, reasons, definition, model };
+        self.take_messages(payloads, decoder, stream, asked)
     }
 
     /// Gives a lookup its rows: from the next event on all of them at once, in place of those it had.

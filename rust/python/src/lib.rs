@@ -1,19 +1,22 @@
 //! fastfeat._core: conversion between Python objects and the engine, nothing else.
 //!
 //! The map: `plan` (a compiled definition, shown) and `engine` (class Engine) are what Python calls; `through` is the way of one call,
-//! `batch` that of a table. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
+//! `batch` that of a table, `messages` that of a batch of messages, which `decoder` says how to read and `outcome` answers. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
 //! `columns` many rows into a table; `profile` times all that; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions; `registry` names what there is.
 
 mod batch;
 mod columns;
 mod convert;
+mod decoder;
 mod engine;
 mod errors;
 mod explain;
 mod instant;
 mod layout;
 mod lookup;
+mod messages;
 mod out;
+mod outcome;
 mod plan;
 mod profile;
 mod registry;
@@ -26,9 +29,13 @@ mod through;
 #[pyo3::pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
+    use crate::decoder::Decoder;
+    #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]
     use crate::lookup::LookupTable;
+    #[pymodule_export]
+    use crate::outcome::Outcome;
     #[pymodule_export]
     use crate::plan::Plan;
     #[pymodule_export]

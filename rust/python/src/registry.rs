@@ -1,6 +1,7 @@
-//! What the engine knows by name: aggregations, windows, functions. Tests hold the rest of the project to it.
+//! What the engine knows by name: aggregations, windows, functions, codecs. Tests hold the rest of the project to it.
 
 use fastfeat_engine::aggregate::AGGREGATES;
+use fastfeat_engine::codec::CODECS;
 use fastfeat_engine::derive::{FUNCTIONS, IS_IN};
 use fastfeat_engine::window::WINDOWS;
 use pyo3::prelude::*;
@@ -15,5 +16,6 @@ pub fn registry(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     names.set_item("aggregations", aggregations)?;
     names.set_item("windows", WINDOWS)?;
     names.set_item("functions", functions)?;
+    names.set_item("codecs", CODECS)?;
     Ok(names)
 }
