@@ -23,6 +23,7 @@ from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
 from fastfeat.formats import Json
 from fastfeat.lookups import Lookup
+from fastfeat.pipeline import Kafka, Pipeline
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
 from fastfeat.streams import Stream
 from fastfeat.windows import hopping, last, rolling, session, since, tumbling
@@ -46,12 +47,14 @@ __all__ = [
     "Int64",
     "InvalidEvent",
     "Json",
+    "Kafka",
     "LateEvent",
     "LateRecord",
     "Lookup",
     "MemoryLimit",
     "ModelError",
     "Outcome",
+    "Pipeline",
     "Problem",
     "RefusedMessage",
     "Row",

@@ -1,6 +1,7 @@
 """The command `fastfeat`, also `python -m fastfeat`. Needs typer and rich: `pip install "fastfeat[cli]"`.
 
-Exit codes: 0 done, 1 measured and the budget is not met, 2 what was asked for cannot be done (and stderr says why).
+Exit codes: 0 done, 1 measured and the budget is not met, 2 what was asked for cannot be done (and stderr says why);
+`worker` has 3, gave up on Kafka, and 4, the state cannot be restored.
 What a command needs is imported when it runs, so that `--help` is there at once.
 """
 
@@ -45,6 +46,25 @@ def _bench(app: typer.Typer) -> None:
         raise typer.Exit(run(features, events, budget_us, model, limit, repeats, as_json))
 
 
+def _worker(app: typer.Typer) -> None:
+    """Registers `fastfeat worker`."""
+    import typer
+
+    @app.command()
+    def worker(
+        pipeline: str = typer.Argument(..., help="Where the pipeline is: module:object, e.g. app:pipeline."),
+        config: Path = typer.Option(None, "--config", help="Settings, TOML; by default fastfeat.toml if it is there."),
+        dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, start nothing."),
+    ) -> None:
+        """Kafka in, features and scores out, until it is stopped (SIGTERM).
+
+        Exit code 0: stopped in good order. 2: cannot start. 3: gave up on Kafka. 4: the state cannot be restored.
+        """
+        from fastfeat.commands.worker import run
+
+        raise typer.Exit(run(pipeline, config, dry_run))
+
+
 def main() -> None:
     """Runs the command that the arguments name."""
     try:
@@ -66,6 +86,7 @@ def main() -> None:
         """Machine-learning features and scores from event streams."""
 
     _bench(app)
+    _worker(app)
     app()
 
 

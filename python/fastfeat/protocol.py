@@ -200,8 +200,8 @@ class Protocol:
     """
 
     def __init__(self, identity: str = "", *, replace_producer: bool = True, attempts_max: int = ATTEMPTS_MAX) -> None:
-        """`identity` is what no other owner has, now or before. `replace_producer=False` leaves rule 5 out: for the test
-        that shows what it is for.
+        """`identity` is what no other owner has, now or before. `replace_producer=False` leaves rule 5 out, for
+        the test that shows what it is for.
         """
         self.snapshot_due = False
         self.stopping = False
