@@ -20,6 +20,6 @@ def test_every_event_is_a_row_or_a_dead_letter(scene):
     scene.assert_exactly_once()
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
-    rows, dead = scene.seen()
+    _, dead = scene.seen()
     assert sum(map(len, dead.values())) > 30
     assert any((scene.folder / "checkpoints").rglob("*.ff"))

@@ -2,4 +2,4 @@
 
 from typing import Final
 
-SOURCES: Final = ("files", "kafka")
+SOURCES: Final = ("kafka",)
