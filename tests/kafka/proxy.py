@@ -1,4 +1,4 @@
-"""A proxy before a broker that holds frames, drops connections, and delivers frames late, after their client has gone."""
+"""A proxy before a broker that holds frames, drops connections, and delivers frames after their client has gone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ PRODUCE, END_TXN = 0, 26
 
 
 class Proxy:
-    """`fate(api_key)` is asked for each request: `pass`, `hold` (a while), `cut` (undelivered, connection closed), `lose`
-    (delivered, answer lost, connection closed) or `late` (connection closed, delivered after `late_seconds`).
+    """`fate(api_key)` is asked for each request.
+
+    `pass`, `hold` (a while), `cut` (undelivered, connection closed), `lose` (delivered, answer lost, connection closed)
+    or `late` (connection closed, delivered after `late_seconds`).
     """
 
     def __init__(self, port, target, fate, *, hold_seconds=0.3, late_seconds=1.0):

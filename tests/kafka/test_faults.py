@@ -152,3 +152,18 @@ def test_restoring_takes_longer_than_the_session(scene, monkeypatch):
     scene.wait()
     scene.assert_exactly_once()
     assert scene.logs().count("partition begins") == 2 * scene.partitions
+
+
+# --- The twins: without its cure, each fault does the harm that the tests above look for ---------------------------
+
+
+def test_without_a_shared_id_a_zombie_does_harm(scene, monkeypatch):
+    monkeypatch.setenv("NO_CURE", "shared_id")
+    with pytest.raises(AssertionError, match=r"twice|rows of"):
+        stopped_past_the_session(scene, 3, module="kafka.crashing")
+
+
+def test_without_a_new_producer_a_late_commit_does_harm(own, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_CURE", "new_producer")
+    with pytest.raises(AssertionError, match=r"twice|rows of"):
+        through_a_proxy(own, name, tmp_path, late_commits(), module="kafka.crashing", late_seconds=0.15)

@@ -64,8 +64,8 @@ class ParquetFile:
 
     def __init__(self, path: str, schema: Any) -> None:
         try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
+            import pyarrow as pa  # type: ignore[import-untyped]
+            import pyarrow.parquet as pq  # type: ignore[import-untyped]
         except ImportError:
             raise ImportError('a Parquet file needs pyarrow: pip install "fastfeat[arrow]"') from None
         self._path, self._part, self._schema, self._table = Path(path), _part(Path(path)), schema, pa.Table

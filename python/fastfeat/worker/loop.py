@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ DONE: Final = 0
 GAVE_UP: Final = 3
 STATE: Final = 4
 STATS_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 0.2
+RETRY_SECONDS_MAX: Final = 5.0
 JOURNAL: Final = {"retention.ms": "-1", "cleanup.policy": "delete"}
 
 
@@ -74,21 +77,12 @@ class Worker:
 
     async def run(self) -> int:
         """The exit code: 0 stopped in good order, 3 gave up, 4 the state cannot be restored."""
-        found = await self.check()
-        if self.pipeline.journal is not None and self.pipeline.journal not in found:
-            await self._topics.create(self.pipeline.journal, found[self.pipeline.sources[0].topic], JOURNAL)
-        self._membership = membership = Membership(
-            self._connection,
-            [source.topic for source in self.pipeline.sources],
-            group=self.settings.group,
-            instance=self.settings.instance,
-            session_timeout_ms=self.settings.session_timeout_ms,
-        )
         with self._signals(), self._http():
+            membership = None
             try:
-                await membership.start()
-                log.info("joined", extra={"group": self.settings.group})
-                await self._reconcile(membership)
+                membership = await self._patiently(self._join)
+                if membership is not None:
+                    await self._reconcile(membership)
             finally:
                 await self._end(membership)
         if self._error is None:
@@ -96,6 +90,48 @@ class Worker:
             return DONE
         log.error("%s", self._error, extra={"code": getattr(self._error, "code", type(self._error).__name__)})
         return STATE if isinstance(self._error, (CheckpointError, OffsetLost)) else GAVE_UP
+
+    async def _patiently(self, begin: Callable[[], Awaitable[Membership]]) -> Membership | None:
+        """A broker that is away may come back; what it refuses stays refused. None if it was stopped meanwhile."""
+        from aiokafka import errors
+
+        begun, delay_s = time.monotonic(), RETRY_SECONDS
+        refused = (
+            errors.AuthenticationFailedError,
+            errors.TopicAuthorizationFailedError,
+            errors.GroupAuthorizationFailedError,
+        )
+        while not self._stop.is_set():
+            try:
+                return await begin()
+            except (errors.KafkaError, OSError, asyncio.TimeoutError) as error:
+                if isinstance(error, refused) or time.monotonic() - begun > self.settings.give_up_after_s:
+                    raise
+                log.warning("Kafka at %s: %r; trying again", self.settings.servers, error)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), delay_s)
+                delay_s = min(2 * delay_s, RETRY_SECONDS_MAX)
+        return None
+
+    async def _join(self) -> Membership:
+        found = await self.check()
+        if self.pipeline.journal is not None and self.pipeline.journal not in found:
+            await self._topics.create(self.pipeline.journal, found[self.pipeline.sources[0].topic], JOURNAL)
+        membership = Membership(
+            self._connection,
+            [source.topic for source in self.pipeline.sources],
+            group=self.settings.group,
+            instance=self.settings.instance,
+            session_timeout_ms=self.settings.session_timeout_ms,
+        )
+        try:
+            await membership.start()
+        except BaseException:
+            await membership.stop()
+            raise
+        self._membership = membership
+        log.info("joined", extra={"group": self.settings.group})
+        return membership
 
     async def _reconcile(self, membership: Membership) -> None:
         """Until it is stopped: a unit for each partition owned, and none for others."""
@@ -161,7 +197,7 @@ class Worker:
             compression=settings.compression,
         )
 
-    async def _end(self, membership: Membership) -> None:
+    async def _end(self, membership: Membership | None) -> None:
         """Units finish what is in hand, within the deadline; then the group is left."""
         for unit in self.units.values():
             unit.stop(checkpoint=True)
@@ -173,7 +209,8 @@ class Worker:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=5)
-        await membership.stop()
+        if membership is not None:
+            await membership.stop()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
