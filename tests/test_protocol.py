@@ -10,7 +10,7 @@ from fastfeat.protocol import Protocol
 from fastfeat.testing import Driver, Fenced, MemoryLog, Store
 
 EVENTS = 25
-SCHEDULES = int(os.environ.get("FASTFEAT_SCHEDULES", "600"))
+SCHEDULES = int(os.environ.get("FASTFEAT_SCHEDULES", "2000"))
 
 
 def expected(log, inputs):

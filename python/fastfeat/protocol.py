@@ -200,8 +200,9 @@ class Protocol:
     """
 
     def __init__(self, identity: str = "", *, replace_producer: bool = True, attempts_max: int = ATTEMPTS_MAX) -> None:
-        """`identity` is what no other owner has, now or before. `replace_producer=False` leaves rule 5 out, for
-        the test that shows what it is for.
+        """`identity` is what no other owner has, now or before.
+
+        `replace_producer=False` trusts a success after a resent frame, against rule 5: for the test that shows why.
         """
         self.snapshot_due = False
         self.stopping = False
@@ -324,8 +325,6 @@ class Protocol:
             self._position = self._waiting = None
         self._attempt += 1
         self._tried = doing if failed.fault in (Fault.RETRIABLE, Fault.ABORTED) else None
-        if not self._replace_producer and isinstance(doing, Publish) and failed.fault is Fault.AMBIGUOUS:
-            self._tried = AskCommitted()
         return Wait(self._attempt, failed.fault)
 
     def _again(self) -> Action:

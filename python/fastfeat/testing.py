@@ -34,13 +34,21 @@ from fastfeat.protocol import (
     Wait,
 )
 
-__all__ = ["Driver", "Fenced", "MemoryLog", "Store"]
+__all__ = ["Driver", "Fenced", "MemoryLog", "NoTransaction", "Store"]
 
 
 class Fenced(Exception):  # noqa: N818 - it is what Kafka calls it
     """The epoch of this producer is over.
 
     >>> isinstance(Fenced(), Exception)
+    True
+    """
+
+
+class NoTransaction(Exception):  # noqa: N818 - the same
+    """Somebody has ended the transaction that this belongs to.
+
+    >>> isinstance(NoTransaction(), Exception)
     True
     """
 
@@ -87,22 +95,24 @@ class MemoryLog:
         return self.epochs[name]
 
     def begin(self, name: str, epoch: int) -> None:
-        """Opens a transaction; on the broker it opens with what comes first."""
+        """Opens a transaction."""
         self._check(name, epoch)
+        self._open[name] = _Open()
 
     def produce(self, name: str, epoch: int, topic: str, row: Any) -> None:
         """Adds a row to the open transaction."""
-        self._check(name, epoch)
-        self._open.setdefault(name, _Open()).rows.append((topic, row))
+        self._opened(name, epoch).rows.append((topic, row))
 
     def offsets(self, name: str, epoch: int, position: Position, token: str = "") -> None:
         """Adds the group's position to the open transaction."""
-        self._check(name, epoch)
-        opened = self._open.setdefault(name, _Open())
+        opened = self._opened(name, epoch)
         opened.offsets, opened.token = position, token
 
     def end(self, name: str, epoch: int, *, commit: bool) -> None:
-        """Commits or aborts. As on a broker, it cannot tell which transaction of this epoch was meant."""
+        """Commits or aborts. As on a broker, it cannot tell which transaction of this epoch was meant.
+
+        With none open there is nothing to do.
+        """
         self._check(name, epoch)
         opened = self._open.pop(name, None)
         if commit and opened is not None:
@@ -110,6 +120,12 @@ class MemoryLog:
                 self.read(topic).append(row)
             if opened.offsets is not None:
                 self.committed, self.token = opened.offsets, opened.token
+
+    def _opened(self, name: str, epoch: int) -> _Open:
+        self._check(name, epoch)
+        if name not in self._open:
+            raise NoTransaction
+        return self._open[name]
 
     def _check(self, name: str, epoch: int) -> None:
         if self.epochs.get(name) != epoch:
@@ -262,4 +278,6 @@ class Driver:
             yield
         except Fenced:
             return Failed(Fault.FENCED)
+        except NoTransaction:
+            return Failed(Fault.AMBIGUOUS)
         return Done(tainted=tainted, position=position)
