@@ -53,7 +53,8 @@ class Bench:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
         await admin.start()
         topics = [f"{name}.{topic}" for topic in ("payments", "scored", "dead")]
-        await admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics])
+        keep = {"retention.ms": "-1"}  # timestamps here are no times
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=keep) for topic in topics])
         await admin.close()
 
     async def send(self, name: str) -> None:
@@ -86,7 +87,7 @@ class Bench:
             if done >= len(self.messages):
                 break
             if process.poll() is not None:
-                log = (self.folder / "log").read_text()[-2_000:]
+                log = (self.folder / "worker.log").read_text()[-2_000:]
                 raise SystemExit(f"the worker ended with {process.returncode}: {log}")
             await asyncio.sleep(0.02)
         await admin.close()
@@ -103,7 +104,7 @@ class Bench:
         command = [sys.executable, str(HERE / "bare.py")]
         if kind != "bare":
             command = [sys.executable, "-m", "fastfeat", "worker", "app_of_cards:pipeline"]
-        with (self.folder / "log").open("ab") as log:
+        with (self.folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         # One core for the worker, whatever threads it has.
         os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
