@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-smoke bench-compare bench-plot stubs lock wheel clean
+.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-memory bench-smoke bench-compare bench-plot stubs lock wheel clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,9 @@ bench: develop ## latency and throughput, held to benches/gates.toml
 
 bench-smoke: develop ## the benchmarks once and tiny, so that they do not rot
 	FASTFEAT_BENCH_EVENTS=5000 $(BIN)/python -m pytest benches -q
+
+bench-memory: develop ## what ten million keys hold, counted and measured, also at a memory limit (minutes, 3 GB)
+	$(BIN)/python benches/growth.py
 
 REPEATS ?= 5
 OUT ?= docs/performance.json

@@ -1,7 +1,8 @@
-"""What an engine says that it holds, beside what its process really grew by: one work, in a process of its own.
+"""What an engine says that it holds, beside what its process really grew by: each work in a process of its own.
 
-`python benches/growth.py '{"features": "cards_30", "keys": 1000000}'` prints the numbers as JSON. Memory that something
-else gave back would hide what the state takes, so nothing else runs there.
+Memory that something else gave back would hide what the state takes.
+`make bench-memory` prints the works below, up to ten million keys, as a table and fails where one is off.
+`python benches/growth.py '{"features": "cards_30", "keys": 1000000}'` prints the numbers of one as JSON.
 """
 
 from __future__ import annotations
@@ -147,5 +148,79 @@ def measured(work: Work) -> dict:
     return json.loads(run.stdout)
 
 
+MIB = 2**20
+# What a process grows by beside its state, since its allocator likes to.
+NOISE_BYTES = MIB
+WORKS = [
+    *(Work(features, 10_000, per_day=10.0) for features in ("all_time", "cards_30", "mixed")),
+    *(Work(features, keys) for features in ("all_time", "cards_30", "mixed") for keys in (1_000_000, 10_000_000)),
+    Work("cards_30", 1_000_000, per_day=1.0),
+    Work("mixed", 1_000_000, per_day=1.0),
+    *(
+        Work(features, 10_000_000, memory_limit=256 * MIB, on_limit=on_limit)
+        for features in ("all_time", "cards_30")
+        for on_limit in ("error", "evict_idle")
+    ),
+]
+
+
+def estimated(work: Work) -> int:
+    """The bytes that `features.estimate` expects of such events."""
+    assert work.per_day is not None
+    keys: dict[str, int] = {"card": work.keys}
+    rates = {"card": work.per_day}
+    if work.features == "cards_30":
+        keys["merchant"], rates["merchant"] = MERCHANTS, work.per_day * work.keys / MERCHANTS
+    texts = MERCHANTS if work.features == "cards_30" else 0
+    features = feature_set(work.features)
+    found = features.estimate(
+        keys=keys, events_per_key_per_day=rates, days=work.days, key_bytes=8, texts=texts, text_bytes=6
+    )
+    return found.bytes
+
+
+def problems(work: Work, found: dict) -> list[str]:
+    """What is not as it should be."""
+    wrong = []
+    if abs(found["grown_bytes"] - found["state_bytes"]) > 0.1 * found["state_bytes"] + NOISE_BYTES:
+        wrong.append("`state_bytes` is more than 10 % off")
+    if work.memory_limit is not None and found["highest_bytes"] > work.memory_limit + NOISE_BYTES:
+        wrong.append("the process has passed the limit")
+    if work.memory_limit is not None and not found["evicted"] + found["refused"]:
+        wrong.append("the limit was never met")
+    if work.per_day is not None and abs(estimated(work) - found["state_bytes"]) > 0.2 * found["state_bytes"]:
+        wrong.append("the estimate is more than a fifth off")
+    return wrong
+
+
+def show_all() -> bool:
+    """Prints a line for each work; false where one is not as it should be."""
+    names = ["features", "events", "limit", "keys", "evicted", "`state_bytes`, MB", "a key", "process grew by, MB"]
+    names += ["at most", "estimate"]
+    print(f"| {' | '.join(names)} |\n|{' --- |' * len(names)}", flush=True)
+    fits = True
+    for work in WORKS:
+        found = measured(work)
+        share = found["grown_bytes"] / found["state_bytes"] - 1
+        cells = [
+            f"`{work.features}`",
+            f"{found['events']:,}",
+            "" if work.memory_limit is None else f"{work.memory_limit / 1e6:,.0f} MB, {work.on_limit}",
+            f"{found['keys']:,}",
+            "" if work.memory_limit is None else f"{found['evicted']:,}",
+            f"{found['state_bytes'] / 1e6:,.1f}",
+            f"{found['state_bytes'] / found['keys']:,.0f}",
+            f"{found['grown_bytes'] / 1e6:,.1f} ({share:+.1%})",
+            f"{found['highest_bytes'] / 1e6:,.1f}",
+            "" if work.per_day is None else f"{estimated(work) / found['state_bytes'] - 1:+.1%}",
+        ]
+        wrong = problems(work, found)
+        fits &= not wrong
+        print(f"| {' | '.join(cells)} |{''.join(f' {each}!' for each in wrong)}", flush=True)
+    return fits
+
+
 if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        sys.exit(0 if show_all() else 1)
     print(json.dumps(probe(Work(**json.loads(sys.argv[1])))))

@@ -11,7 +11,7 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 INDEX = REFERENCE / "README.md"
 PAGES = [INDEX, *sorted(REFERENCE.glob("*/*.md"))]
 BLOCKS = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COST = "Cost: see the table in `../costs.md`."
+COST = "Cost: see [what an event costs](../costs.md)."
 
 METHODS = {"abs", "exp", "log1p", "sqrt", "floor", "clip", "is_in", "is_null", "fill_null", "when", "lookup"}
 TABLES = (printing.BINARY, printing.UNARY, printing.CASTS, printing.METHODS, printing.FREE)
@@ -19,7 +19,7 @@ NAMES = {
     "aggregations": {*aggregations.KINDS, *aggregations.WITH_ARGUMENTS},
     "windows": {"all", *(kind.__name__.lower() for kind in windows.WINDOWS)},
     "functions": METHODS.union(*TABLES),
-    "formats": {*formats.NAMED},
+    "formats": {kind.name for kind in formats.KINDS},
 }
 
 

@@ -21,7 +21,7 @@ from fastfeat.estimates import Estimate
 from fastfeat.explanation import Explanation
 from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
-from fastfeat.formats import Json
+from fastfeat.formats import ArrowIpc, Avro, Json, Protobuf
 from fastfeat.lookups import Lookup
 from fastfeat.pipeline import Kafka, Pipeline
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
@@ -32,6 +32,8 @@ __version__: str = _version("fastfeat")
 
 __all__ = [
     "Aggregation",
+    "ArrowIpc",
+    "Avro",
     "Boolean",
     "Categorical",
     "CheckpointError",
@@ -56,6 +58,7 @@ __all__ = [
     "Outcome",
     "Pipeline",
     "Problem",
+    "Protobuf",
     "RefusedMessage",
     "Row",
     "ScoreResult",

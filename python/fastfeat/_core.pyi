@@ -160,9 +160,12 @@ class ScoreResult:
 class Decoder:
     """How the messages of a stream are read."""
 
-    @staticmethod
-    def json() -> Decoder:
-        """One JSON object a message."""
+    def add_avro(self, id: int, text: str, references: Sequence[str]) -> str | None:
+        """Adds the text of an Avro schema, and those that it refers to. Why it is none, where it is none."""
+    def add_protobuf(self, id: int | None, descriptors: bytes) -> str | None:
+        """Adds the descriptors of a schema id, or of all ids. Why they are none, where they are none."""
+    def unknown(self, payloads: Sequence[Buffer | None]) -> list[int]:
+        """The ids of schemas that messages are written with and that are not known, each once."""
 
 @final
 class Outcome:
@@ -251,14 +254,17 @@ class Engine:
     def score_json(self, data: Buffer | str, *, stream: None = None) -> ScoreResult: ...
     @overload
     def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
-    def push_batch(self, table: Any, *, stream: str | None = None) -> Any:
+    def push_batch(self, table: Any, *, stream: str | None = None, threads: int | None = None) -> Any:
         """Pushes the rows of a table, in order, and gives a table of their features."""
+    def _decoder(
+        self, format: str, *, stream: str | None = None, framing: str = "raw", message: str | None = None
+    ) -> Decoder:
+        """How messages of a stream in a format are read. Avro and Protobuf know no schema yet."""
     def _push_messages(
         self,
         payloads: Sequence[Buffer | None],
         decoder: Decoder,
         *,
-        stream: str | None = None,
         score: bool = False,
         reasons: int = 0,
         definition: str,

@@ -35,6 +35,7 @@ MODEL_FILE: Final = "model.txt"
 LATE_EVENTS_MAX: Final = 1_000
 LISTED_MAX: Final = 10_000_000
 KEEP: Final = 3
+_DECODERS_MAX: Final = 64
 _ON_LIMIT: Final = ("error", "evict_idle")
 
 
@@ -78,7 +79,8 @@ class Engine(_core.Engine):
     6.5
     """
 
-    __slots__ = ("_features", "_model", "_model_version", "_offsets")
+    __slots__ = ("_decoders", "_features", "_model", "_model_version", "_offsets")
+    _decoders: dict[tuple[Format, str | None], Decoder]
     _features: FeatureSet
     _offsets: dict[str, Any]
     _model: Booster | str | os.PathLike[str] | None
@@ -117,6 +119,7 @@ class Engine(_core.Engine):
         )
         engine._features = features
         engine._model = model
+        engine._decoders = {}
         engine._model_version = None if text is None else hashlib.sha256(text.encode()).hexdigest()
         engine._offsets = {} if engine._restored is None else json.loads(engine._restored[0])
         for lookup in _with_rows(features, lookups):
@@ -149,17 +152,26 @@ class Engine(_core.Engine):
         >>> outcome.encode("json", ids=["x", "y", "z"])[2][:34]
         b'{"id":"z","features":{"n":2},"defi'
         """
-        format_of(format)
-        decoder = Decoder.json()
         return self._push_messages(
             payloads,
-            decoder,
-            stream=stream,
+            self._reader(format_of(format), stream, payloads),
             score=score,
             reasons=reasons,
             definition=self._features.fingerprint,
             model=self._model_version,
         )
+
+    def _reader(self, format: Format, stream: str | None, payloads: Sequence[bytes | None]) -> Decoder:
+        """How messages of a format are read, with every schema that these are written with and that can be had."""
+        decoder = self._decoders.get((format, stream))
+        if decoder is None:
+            decoder = self._decoder(format.name, stream=stream, framing=format.framed(), message=format.only)
+            format.prepare(decoder)
+            if len(self._decoders) >= _DECODERS_MAX:
+                self._decoders.pop(next(iter(self._decoders)))
+            self._decoders[format, stream] = decoder
+        format.ask(decoder, payloads)
+        return decoder
 
     @classmethod
     def restore(cls, features: FeatureSet, path: str | os.PathLike[str], **options: Any) -> Self:

@@ -52,3 +52,11 @@ def test_every_aggregation_works_over_all_time(kind):
     events = [("s", {"ts": ts, "x": random_.choice(values), "b": random_.random() < 0.5}) for ts in range(200)]
     events += [("s", {"ts": 200 + ts, "x": x, "b": True}) for ts, x in enumerate((math.nan, 1.0, math.inf, -math.inf))]
     assert_equals_reference(features, events)
+
+
+def test_events_of_the_same_instant_are_left_out_of_all_time_too():
+    before = {"include_current": False, "ties": "exclude"}
+    last = col("x").last().over("card", **before)
+    assert_same(answers(last, [(0, 1.0), (5, 2.0), (5, 3.0), (6, 4.0)]), [None, 1.0, 1.0, 3.0])
+    previous = col("x").lag(1).over("card", ties="exclude")
+    assert_same(answers(previous, [(0, 1.0), (5, 2.0), (5, 3.0), (6, 4.0)]), [None, 1.0, 1.0, 3.0])

@@ -1,5 +1,5 @@
 //! `cards-30`, online, the engine alone: ns per event over a million seeded payments, bytes per card.
-//! `cargo bench -p fastfeat-engine --bench cards [-- events cards]`
+//! `cargo bench -p fastfeat-engine --bench cards [-- events cards runs]`
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock; the engine does not")]
 
@@ -134,7 +134,8 @@ fn main() {
     let events = payments(count, cards);
     let definition = serde_json::from_value(definition()).expect("reads as a definition");
     let plan = Arc::new(Plan::compile(&definition).expect("compiles"));
-    for _ in 0..if smoke { 1 } else { 3 } {
+    let runs = numbers.next().unwrap_or(3);
+    for _ in 0..if smoke { 1 } else { runs } {
         let mut engine = Engine::new(Arc::clone(&plan));
         let schema = &plan.streams[0].schema;
         let mut event = Event::default();

@@ -9,7 +9,7 @@ use crate::event::{Event, Value};
 use crate::explain::filler;
 use crate::key;
 use crate::late::{LateEvents, LateRecord};
-use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
+use crate::lookup::{Context, LookupError, LookupTable, Lookups};
 pub use crate::options::{OnLimit, Options};
 use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
@@ -17,8 +17,9 @@ use crate::schema::iso_ticks;
 use crate::stage::{Probe, Stage};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
-use crate::state::table::{Key, Table};
+use crate::state::table::{Idle, Key, Table};
 use crate::state::{Cells, Run, RunMut, texts};
+pub use crate::stats::Stats;
 
 /// Features over streams, and the state they need.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct Engine {
     pub(crate) late: LateEvents,
     pub(crate) evicted: u64,
     pub(crate) refused: u64,
-    row: FeatureRow,
+    pub(crate) row: FeatureRow,
     scratch: Scratch,
 }
 
@@ -90,31 +91,6 @@ struct Asked {
     own: Option<Option<i64>>,
     /// Whether the event is there to stay.
     stores: bool,
-}
-
-/// What an engine has seen and holds.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Keys with state, over all tables.
-    pub keys: u64,
-    /// Events accepted, by stream.
-    pub events: Vec<u64>,
-    /// Late events, by stream.
-    pub late: Vec<u64>,
-    /// Events that broke a rule, by stream, as far as they were counted.
-    pub invalid: Vec<u64>,
-    /// Bytes that the state holds, reference data included.
-    pub state_bytes: u64,
-    /// Newest event time by stream, in ticks.
-    pub newest: Vec<Option<i64>>,
-    /// Reference data, in the order of the plan.
-    pub lookups: Vec<LookupStats>,
-    /// Keys that left because nothing could see them any more.
-    pub expired: u64,
-    /// Keys that left because the memory limit was reached.
-    pub evicted: u64,
-    /// Events refused because the memory limit was reached.
-    pub refused: u64,
 }
 
 impl Engine {
@@ -187,12 +163,18 @@ impl Engine {
         probe.ended(Stage::Find);
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
-            let clock = &mut self.clocks[stream];
-            clock.newest = clock.newest.max(Some(t));
-            clock.events += 1;
+            self.accept(stream, t);
         }
         self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
+    }
+
+    /// The event is there to stay.
+    #[inline]
+    pub(crate) fn accept(&mut self, stream: usize, t: i64) {
+        let clock = &mut self.clocks[stream];
+        clock.newest = clock.newest.max(Some(t));
+        clock.events += 1;
     }
 
     /// As `push`, but nothing changes.
@@ -348,7 +330,8 @@ impl Engine {
         let Some(limit) = self.options.memory_limit else { return Ok(()) };
         let growth = self.tables.iter().map(|table| table.growth_bytes() as u64).sum::<u64>()
             + self.interner.growth_bytes() as u64
-            + MARGIN_BYTES;
+            + MARGIN_BYTES
+            + limit / LOST_SHARE;
         if self.bytes().saturating_add(growth) <= limit {
             return Ok(());
         }
@@ -366,13 +349,9 @@ impl Engine {
         }
         // A key for each new one, and one more, so that memory comes back; but not where what comes back is in too many pieces.
         let freed = self.tables.iter().map(|table| table.freed_bytes() as u64).sum::<u64>();
-        let more = usize::from(freed <= limit / 4);
-        for (write, located) in plan.streams[stream].writes.iter().zip(&self.scratch.located) {
-            for _ in 0..more + usize::from(located.keyed && located.found.is_none()) {
-                if self.tables[write.table].evict(&plan.tables[write.table], &mut self.interner) {
-                    self.evicted += 1;
-                }
-            }
+        let new = self.scratch.located.iter().filter(|located| located.keyed && located.found.is_none()).count();
+        for _ in 0..new + usize::from(freed <= limit / 4) {
+            self.evict(plan);
         }
         // The key that went may have been one of the event's own.
         for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
@@ -380,6 +359,27 @@ impl Engine {
             located.found = if located.keyed { self.tables[write.table].find(key) } else { None };
         }
         Ok(())
+    }
+
+    /// Lets the key go that has been idle for longest, of whatever table.
+    fn evict(&mut self, plan: &Plan) {
+        let mut chosen: Option<(usize, Idle)> = None;
+        for index in 0..self.tables.len() {
+            let table = &mut self.tables[index];
+            let Some(idle) = table.most_idle(&plan.tables[index]) else { continue };
+            match chosen {
+                Some((_, other)) if other.newest <= idle.newest => table.wait(idle),
+                _ => {
+                    if let Some((before, other)) = chosen.replace((index, idle)) {
+                        self.tables[before].wait(other);
+                    }
+                }
+            }
+        }
+        if let Some((index, idle)) = chosen {
+            self.tables[index].evict(&plan.tables[index], idle, &mut self.interner);
+            self.evicted += 1;
+        }
     }
 
     /// Answers every read of the event's row and, when it is there to stay, stores it.
@@ -458,11 +458,13 @@ impl Engine {
     }
 }
 
+/// This part of a limit is left to the allocator, which loses some memory between what it gives and takes back.
+const LOST_SHARE: u64 = 20;
 /// By how much the state may grow in one call, beside its indexes: a block, a piece of a list, a log that is not measured at each event.
 const MARGIN_BYTES: u64 = 1 << 17;
 
 /// Writes the event as a run of one.
-fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
+pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();
     record.resize(table.shape.words_of(1), 0);
     record[0] = t as u64;
@@ -499,10 +501,10 @@ fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
 }
 
 /// No row to come that reads the table is earlier than this.
-fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
+pub(crate) fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
     let mark = |stream: usize| clocks[stream].newest.map(|newest| newest.saturating_sub(plan.streams[stream].lateness));
     let mut low = mark(table.stream);
-    for &reader in &table.readers {
+    for &reader in table.readers.iter().filter(|&&reader| reader != table.stream) {
         // A reader without events may begin anywhere.
         low = low.zip(mark(reader)).map(|(a, b)| a.min(b));
     }
@@ -510,7 +512,7 @@ fn mark(plan: &Plan, table: &TablePlan, clocks: &[Clock]) -> i64 {
 }
 
 /// From answers to the row: expressions over aggregations, and what a double cannot hold.
-fn finish(
+pub(crate) fn finish(
     plan: &StreamPlan,
     event: &mut Event,
     cells: &Cells,
@@ -523,8 +525,7 @@ fn finish(
         event.values.push(value);
     }
     plan.after.run(event, context);
-    row.reset(plan.outputs.len(), plan.exact);
-    row.values.copy_from_slice(&cells.values[..plan.outputs.len()]);
+    row.begin(&cells.values[..plan.outputs.len()], plan.exact);
     for last in &plan.finals {
         match *last {
             Final::Exact { wide, exact } => row.exact[exact] = cells.wides[wide] as i64,

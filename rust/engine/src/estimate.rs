@@ -16,6 +16,8 @@ const KEYS_MIN: f64 = 4.0;
 const KEYS_MAX: f64 = 8_192.0;
 /// After so many lengths of the longest window, what a table holds does not change any more.
 const LENGTHS: f64 = 3.0;
+/// What holds so much more after twice the time is taken to grow with it.
+const GROWS: f64 = 1.6;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 /// An entry of the texts, and its place in their index.
 const TEXT_BYTES: f64 = 44.0;
@@ -78,19 +80,18 @@ impl<'a> Play<'a> {
         let rate = expected.events_per_day.max(1e-9);
         let ticks_per_day = SECONDS_PER_DAY * plan.ticks_per_second as f64;
         let windows = table.linger as f64 / ticks_per_day;
-        // What is held for ever goes on changing; the rest is as it is after a few windows.
-        let lasts = match (table.forever, expected.idle_after) {
-            (true, _) => expected.days,
-            (false, _) => expected.days.min(LENGTHS * windows + 1e-6),
-        };
+        // What is held for ever goes on changing, and a session may not end; the rest is as it is after a few windows.
+        let endless = table.forever || table.moving;
+        let lasts = if endless { expected.days } else { expected.days.min(LENGTHS * windows + 1e-6) };
         let most = EVENTS_MAX / KEYS_MIN.min(keys.max(1.0));
         let days = lasts.min(most / rate);
         let sample = (EVENTS_MAX / (rate * days)).clamp(KEYS_MIN, KEYS_MAX).min(keys.max(1.0)).floor();
         let mut play = Self::new(plan, table, expected, sample as usize);
         let half = play.run(expected, rate, 0.0, days / 2.0, ticks_per_day);
         let whole = play.run(expected, rate, days / 2.0, days, ticks_per_day);
-        // A window that is longer than what was played through goes on filling as it did.
-        let missing = (windows.min(expected.days) - days).max(0.0) / (days / 2.0);
+        // A window that is longer than what was played through goes on filling as it did, and so does a session that has not ended.
+        let until = if table.moving && whole > GROWS * half { expected.days } else { windows.min(expected.days) };
+        let missing = (until - days).max(0.0) / (days / 2.0);
         let beside = (whole + (whole - half).max(0.0) * missing) / sample;
         let held = play.state.keys() as f64 / sample * keys;
         let bytes = beside * keys + KeyIndex::bytes_for(held);

@@ -27,6 +27,9 @@ pub fn hash_word(word: u64) -> u64 {
 /// How many parts of the hash's top bits choose a shard: growth of a table copies one shard at a time.
 const SHARD_BITS: u32 = 8;
 
+/// A slot of a table and its tag.
+const SLOT_BYTES: usize = size_of::<(u32, u32)>() + 1;
+
 /// From the hash of a key to a 32-bit reference of its state.
 #[derive(Debug)]
 pub struct KeyIndex {
@@ -62,6 +65,7 @@ impl KeyIndex {
         let short = hash as u32;
         let shard = &mut self.shards[Self::shard(hash)];
         let before = shard.allocation_size();
+        make_room(shard);
         shard.insert_unique(spread(short), (short, reference), |&(h, _)| spread(h));
         let after = shard.allocation_size();
         if after != before {
@@ -81,10 +85,16 @@ impl KeyIndex {
     /// Takes out a reference that is there.
     pub fn remove(&mut self, hash: u64, reference: u32) {
         let short = hash as u32;
-        let slot =
-            self.shards[Self::shard(hash)].find_entry(spread(short), |&(h, other)| h == short && other == reference);
+        let shard = &mut self.shards[Self::shard(hash)];
+        let slot = shard.find_entry(spread(short), |&(h, other)| h == short && other == reference);
         slot.expect("a key that leaves is in the index").remove();
         self.len -= 1;
+        let before = shard.allocation_size();
+        // Once most keys have left, their slots are given back.
+        if shard.len() * 8 * SLOT_BYTES < before {
+            shard.shrink_to(shard.len() * 2, |&(h, _)| spread(h));
+            self.bytes = self.bytes + heap(shard.allocation_size()) - heap(before);
+        }
     }
 
     /// Every reference, in no order that may leave the engine.
@@ -105,7 +115,7 @@ impl KeyIndex {
     /// Bytes with so many keys, on average: a shard has about its share of them, and doubles when it is full.
     pub fn bytes_for(keys: f64) -> f64 {
         let shards = f64::from(1 << SHARD_BITS);
-        let (share, slot) = (keys / shards, (size_of::<(u32, u32)>() + 1) as f64);
+        let (share, slot) = (keys / shards, SLOT_BYTES as f64);
         // A shard's share scatters: some have doubled before others.
         let spread = 1.7 * share.sqrt();
         let slots = |keys: f64| {
@@ -119,11 +129,25 @@ impl KeyIndex {
     }
 
     /// Bytes by which the tables may grow before there are noticeably more keys than now: a shard while it is copied, and all where they are
-    /// rather full, which a table may find itself to be because of keys that have left.
+    /// rather full. Then what they have now is free, but for tables alone that are as small.
     pub fn growth_bytes(&self) -> usize {
-        let slots = self.bytes / (size_of::<(u32, u32)>() + 1);
-        2 * self.largest + if self.len * 10 > slots * 7 { self.bytes } else { 0 }
+        let slots = self.bytes / SLOT_BYTES;
+        2 * self.largest + if self.len * 4 > slots * 3 { 2 * self.bytes } else { 0 }
     }
+}
+
+/// A table that is full although three sixteenths of its slots have no key is full of places that keys have left: it is made anew in its size,
+/// where it would have doubled. Where keys come and go at three quarters, which is what `growth_bytes` looks for, no shard doubles by chance.
+fn make_room(shard: &mut HashTable<(u32, u32)>) {
+    let slots = shard.allocation_size() / SLOT_BYTES;
+    if shard.len() < shard.capacity() || shard.len() * 16 > slots * 13 || shard.is_empty() {
+        return;
+    }
+    let mut anew = HashTable::with_capacity(slots * 7 / 8);
+    for &(short, reference) in shard.iter() {
+        anew.insert_unique(spread(short), (short, reference), |&(h, _)| spread(h));
+    }
+    *shard = anew;
 }
 
 /// The table takes its tag from the top bits and its place from the low ones; the stored 32 bits fill both.
@@ -207,6 +231,21 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_come_and_go_do_not_make_the_index_grow() {
+        let mut index = KeyIndex::default();
+        // About three quarters of the slots are taken, for ever by other keys: more of some shards, less of others.
+        let keys = (1 << SHARD_BITS) * 3_060_u64;
+        (0..keys).for_each(|key| index.insert(hash_word(key), key as u32));
+        let before = index.bytes();
+        for key in keys..5 * keys {
+            index.remove(hash_word(key - keys), (key - keys) as u32);
+            index.insert(hash_word(key), key as u32);
+        }
+        assert_eq!((index.keys() as u64, index.bytes()), (keys, before));
+        assert_eq!(index.growth_bytes(), 2 * index.largest);
+    }
+
+    #[test]
     fn the_index_finds_what_was_put_in_and_moved() {
         let mut index = KeyIndex::default();
         for key in 0..10_000_u64 {
@@ -221,5 +260,11 @@ mod tests {
         assert_eq!(index.keys(), 10_000);
         let tables: usize = index.shards.iter().map(|shard| heap(shard.allocation_size())).sum();
         assert_eq!(index.bytes(), tables + heap(size_of_val(&*index.shards)));
+        let before = index.bytes();
+        for key in (0..10_000_u64).filter(|key| key % 100 != 7) {
+            index.remove(hash_word(key), key as u32);
+        }
+        assert!(index.bytes() < before / 3, "{} of {before} bytes are left", index.bytes());
+        assert_eq!(index.find(hash_word(107), |reference| reference == 107), Some(107));
     }
 }

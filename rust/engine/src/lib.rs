@@ -4,10 +4,11 @@
 //! `definition` (what the user asked for) -> `plan` (indexes instead of names) ->
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
-//! `output` writes rows down for others to read.
+//! `batch` pushes many events, table beside table. `output` writes rows down for others to read.
 //! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back.
 
 pub mod aggregate;
+pub mod batch;
 pub mod checkpoint;
 pub mod codec;
 pub mod definition;
@@ -29,4 +30,5 @@ pub mod row;
 pub mod schema;
 pub mod stage;
 mod state;
+pub mod stats;
 pub mod window;

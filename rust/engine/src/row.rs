@@ -70,6 +70,16 @@ impl FeatureRow {
         self.text.clear();
     }
 
+    /// As `reset`, with the doubles there are.
+    #[inline]
+    pub(crate) fn begin(&mut self, values: &[f64], exact: usize) {
+        self.values.clear();
+        self.values.extend_from_slice(values);
+        self.exact.clear();
+        self.exact.resize(exact, 0);
+        self.text.clear();
+    }
+
     /// Copies the elements of a list into the row; of none the row has a null.
     pub(crate) fn set_list<'t>(
         &mut self,

@@ -223,6 +223,28 @@ fn another_definition_is_refused_by_name() {
     assert!(refused.contains("stream `payments`, `refunds` is changed"), "{refused}");
 }
 
+/// As if a new tz database had other rules for Paris: all is as it was, but for the fingerprint.
+#[test]
+fn another_clock_is_refused_by_name_and_the_same_one_is_not() {
+    let in_zone = |name: Option<&str>| {
+        let mut all = features();
+        all.retain(|feature| feature["name"] == "sum_amount_3");
+        all[0]["expression"]["window"]["timezone"] = name.into();
+        compile(&all, 0, "reject").expect("compiles")
+    };
+    let plan = in_zone(Some("Europe/Paris"));
+    let whole = bytes(&Engine::new(Arc::clone(&plan)));
+    restored(&plan, Options::default(), &whole).expect("the clock is as it was");
+    let mut found = sections(&whole);
+    let fingerprint = &mut found[0].1[8..72];
+    assert_eq!(fingerprint, plan.fingerprint.as_bytes(), "the test knows the format");
+    fingerprint.copy_from_slice(in_zone(None).fingerprint.as_bytes());
+    let refused = restored(&plan, Options::default(), &joined(&whole[..12], &found)).expect_err("another clock");
+    for part in ["the clock of one of its time zones has other rules in the tz database", "or push the events again"] {
+        assert!(refused.contains(part), "{refused} lacks {part}");
+    }
+}
+
 #[test]
 fn another_format_is_refused_by_number() {
     let (plan, engine) = small();

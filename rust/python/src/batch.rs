@@ -2,6 +2,7 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
+use fastfeat_engine::batch::BatchError;
 use fastfeat_engine::definition::OnLate;
 use fastfeat_engine::engine::Engine as Core;
 use fastfeat_engine::error::EventError;
@@ -38,13 +39,13 @@ impl From<ArrowError> for Refusal {
 }
 
 /// Pushes all rows, those of several tables merged by time; rows of one time in the order of the tables.
-/// The features of stream `own`, where one of the tables is its.
+/// The features of stream `own`, where one of the tables is its. One table is worked on by so many threads at most.
 pub fn push_tables(
     core: &mut Core,
     event: &mut Event,
     inputs: &[Input],
-    own: usize,
-    layout: &Layout,
+    (own, layout): (usize, &Layout),
+    threads: usize,
 ) -> Result<Option<(Vec<RecordBatch>, SchemaRef)>, Refusal> {
     let plan = core.plan().clone();
     let newest = core.stats().newest;
@@ -60,6 +61,16 @@ pub fn push_tables(
     }
     let rows = inputs.iter().find(|input| input.stream == own).map_or(0, |input| input.table.rows());
     let mut columns = Columns::new(layout, rows);
+    if let [only] = &mut cursors[..] {
+        let (stream, rows) = (only.stream, only.rows);
+        let pushed = core.push_rows(stream, rows, threads, &mut |event| only.read(event), &mut |row| {
+            if stream == own { columns.push(row) } else { Ok(()) }
+        });
+        pushed.map_err(|ended| match ended {
+            BatchError::Event { error, row } => Refusal::Event { error, stream, row },
+            BatchError::Emit(error) => Refusal::Arrow(error),
+        })?;
+    }
     while let Some(cursor) = next(&mut cursors) {
         let (stream, row) = (cursor.stream, cursor.row);
         let pushed = cursor.read(event).and_then(|()| core.push(stream, event));

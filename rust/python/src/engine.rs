@@ -2,6 +2,7 @@
 //!
 //! Python's `fastfeat.Engine` derives from it and adds only what happens once; the calls per event land here without a Python frame.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -240,15 +241,25 @@ impl Engine {
     /// `table` is anything with the Arrow PyCapsule interface, or a dict from stream to table: those are merged by time, at equal times
     /// in the order of the dict, and the features are those of the rows of the features' own stream. All rows are checked before the
     /// first one is pushed: a table with an invalid or a late row is refused as a whole, and changes nothing.
-    #[pyo3(signature = (table, *, stream=None))]
+    ///
+    /// `threads` (all of the machine's by default) work on it where it is one table and the features let them: those of one stream over
+    /// rolling, tumbling, session, last and since windows, without limits on memory. Their number changes no bit of any row.
+    #[pyo3(signature = (table, *, stream=None, threads=None))]
     fn push_batch<'py>(
         &self,
         table: &Bound<'py, PyAny>,
         stream: Option<&Bound<'py, PyString>>,
+        threads: Option<usize>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if threads == Some(0) {
+            return Err(PyValueError::new_err(
+                "threads=0 leaves none to work: give 1 or more, or None for all of the machine's",
+            ));
+        }
+        let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
         let Ok(tables) = table.cast::<PyDict>() else {
             let input = self.read_table(table, self.stream(stream)?)?;
-            return self.push_inputs(table.py(), &[input]);
+            return self.push_inputs(table.py(), &[input], threads);
         };
         if stream.is_some() {
             return Err(PyTypeError::new_err("a dict of tables names its streams itself: leave out stream="));
@@ -260,26 +271,34 @@ impl Engine {
             })?)?;
             inputs.push(self.read_table(&table, stream)?);
         }
-        self.push_inputs(table.py(), &inputs)
+        self.push_inputs(table.py(), &inputs, threads)
+    }
+
+    /// How messages of a stream in a format are read. Avro and Protobuf know no schema yet.
+    #[pyo3(name = "_decoder", signature = (format, *, stream=None, framing="raw", message=None))]
+    fn decoder(
+        &self,
+        format: &str,
+        stream: Option<&Bound<'_, PyString>>,
+        framing: &str,
+        message: Option<String>,
+    ) -> PyResult<Decoder> {
+        Decoder::new(Arc::clone(&self.plan), self.stream(stream)?, format, framing, message)
     }
 
     /// Takes a batch of messages, each as `decoder` reads it, in order; other Python threads run meanwhile. `definition` and `model`
     /// are the versions that the outcome's messages tell.
-    #[pyo3(name = "_push_messages", signature = (payloads, decoder, *, stream=None, score=false, reasons=0, definition, model=None))]
-    #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
+    #[pyo3(name = "_push_messages", signature = (payloads, decoder, *, score=false, reasons=0, definition, model=None))]
     fn push_messages(
         &self,
         payloads: &Bound<'_, PyAny>,
         decoder: &Decoder,
-        stream: Option<&Bound<'_, PyString>>,
         score: bool,
         reasons: usize,
         definition: String,
         model: Option<String>,
     ) -> PyResult<Outcome> {
-        let stream = self.stream(stream)?;
-        let asked = Asked { score, reasons, definition, model };
-        self.take_messages(payloads, decoder, stream, asked)
+        self.take_messages(payloads, decoder, Asked { score, reasons, definition, model })
     }
 
     /// Gives a lookup its rows: from the next event on all of them at once, in place of those it had.

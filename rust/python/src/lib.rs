@@ -1,7 +1,7 @@
 //! fastfeat._core: conversion between Python objects and the engine, nothing else.
 //!
 //! The map: `plan` (a compiled definition, shown) and `engine` (class Engine) are what Python calls; `through` is the way of one call,
-//! `batch` that of a table, `messages` that of a batch of messages, which `decoder` says how to read and `outcome` answers. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
+//! `batch` that of a table, `messages` that of a batch of messages, which `decoder` says how to read (`ipc` where one is a table) and `outcome` answers. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
 //! `columns` many rows into a table; `profile` times all that; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions; `registry` names what there is.
 
 mod batch;
@@ -12,6 +12,7 @@ mod engine;
 mod errors;
 mod explain;
 mod instant;
+mod ipc;
 mod layout;
 mod lookup;
 mod messages;

@@ -7,6 +7,8 @@ use fastfeat_engine::window::WINDOWS;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::decoder::ARROW_IPC;
+
 /// Names of everything that a definition can say, by kind.
 #[pyfunction]
 pub fn registry(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
@@ -16,6 +18,7 @@ pub fn registry(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     names.set_item("aggregations", aggregations)?;
     names.set_item("windows", WINDOWS)?;
     names.set_item("functions", functions)?;
-    names.set_item("codecs", CODECS)?;
+    let codecs: Vec<&str> = CODECS.iter().copied().chain([ARROW_IPC]).collect();
+    names.set_item("codecs", codecs)?;
     Ok(names)
 }

@@ -18,7 +18,7 @@ use pyo3_arrow::PyTable;
 use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::batch::{self, Input, Refusal};
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Reading};
 use crate::engine::Engine;
 use crate::messages::{self, Payloads, Way};
 use crate::out::Out;
@@ -26,7 +26,7 @@ use crate::outcome::Outcome;
 use crate::row::{Row, untrack};
 use crate::score::{ScoreResult, Scorer};
 use crate::table::Table;
-use crate::{convert, errors};
+use crate::{convert, errors, ipc};
 
 /// What changes with every event.
 pub struct Work {
@@ -260,7 +260,12 @@ impl Engine {
         Ok(Some(result))
     }
 
-    pub fn push_inputs<'py>(&self, py: Python<'py>, inputs: &[Input]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub fn push_inputs<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &[Input],
+        threads: usize,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let own = match inputs {
             [only] => only.stream,
             _ => self.own,
@@ -268,7 +273,7 @@ impl Engine {
         let mut work = self.work()?;
         let Work { core, event, .. } = &mut *work;
         let layout = &self.layouts[own];
-        let pushed = py.detach(|| batch::push_tables(core, event, inputs, own, layout));
+        let pushed = py.detach(|| batch::push_tables(core, event, inputs, (own, layout), threads));
         let answer = pushed.map_err(|refusal| match refusal {
             Refusal::Event { error, stream, row } => {
                 // The others are counted where they are found.
@@ -290,14 +295,8 @@ impl Engine {
         Ok(Some(Bound::new(py, table)?.into_any()))
     }
 
-    pub fn take_messages(
-        &self,
-        payloads: &Bound<'_, PyAny>,
-        decoder: &Decoder,
-        stream: usize,
-        asked: Asked,
-    ) -> PyResult<Outcome> {
-        let py = payloads.py();
+    pub fn take_messages(&self, payloads: &Bound<'_, PyAny>, decoder: &Decoder, asked: Asked) -> PyResult<Outcome> {
+        let (py, stream) = (payloads.py(), decoder.stream);
         let scorer = if asked.score { Some(self.scorer(py)?) } else { None };
         let reasons = match scorer {
             _ if asked.reasons == 0 => 0,
@@ -314,7 +313,10 @@ impl Engine {
         let mut work = self.work()?;
         let Work { core, event, .. } = &mut *work;
         let bytes = payloads.bytes();
-        let taken = py.detach(|| messages::push_messages(core, event, &way, &decoder.codec, &bytes));
+        let taken = py.detach(|| match &*decoder.codec() {
+            Reading::One(codec) => messages::push_messages(core, event, &way, codec, &bytes),
+            Reading::ArrowIpc => ipc::push_messages(core, event, &way, &bytes),
+        });
         drop(work);
         let layout = Arc::clone(&self.layouts[stream]);
         let classes = scorer.map(|scorer| scorer.classes());

@@ -113,7 +113,7 @@ impl U256 {
     }
 
     #[inline]
-    fn from_halves(low: u128, high: u128) -> Self {
+    pub(crate) fn from_halves(low: u128, high: u128) -> Self {
         Self([low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64])
     }
 
@@ -190,18 +190,31 @@ impl Moments {
 pub fn sum(moments: &Moments, scale: i32) -> f64 {
     // The whole number is rounded once; a power of two changes no bit of it. A subnormal result was exact before.
     let nearest = nearest(moments.sum);
-    if (-1000..800).contains(&scale) { nearest * power_of_two(scale) } else { times_power(nearest, scale) }
+    if (-1000..800).contains(&scale) { nearest * power_of_two(scale) } else { far(nearest, scale) }
+}
+
+/// `times_power` where that is rare.
+#[cold]
+#[inline(never)]
+fn far(x: f64, exponent: i32) -> f64 {
+    times_power(x, exponent)
 }
 
 /// `value as f64`, faster: the upper 63 bits of the magnitude, the last of which stands for all that is cut off, round as the whole does.
 #[inline]
 fn nearest(value: i128) -> f64 {
-    let magnitude = value.unsigned_abs();
-    let cut = 65_u32.saturating_sub(magnitude.leading_zeros());
-    let top = (magnitude >> cut) as i64;
-    let lost = magnitude & ((1 << cut) - 1) != 0;
-    let rounded = (top | i64::from(lost)) as f64 * power_of_two(cut as i32);
-    if value < 0 { -rounded } else { rounded }
+    let sign = value >> 127;
+    let magnitude = ((value ^ sign) - sign) as u128;
+    let (high, low) = ((magnitude >> 64) as u64, magnitude as u64);
+    // One bit more than what does not fit, so that the rest is positive.
+    let cut = if high == 0 { (low >> 63) as u32 } else { 65 - high.leading_zeros() };
+    let (top, lost) = if cut < 64 {
+        ((magnitude >> cut) as u64, low & ((1 << cut) - 1))
+    } else {
+        (high >> (cut - 64), low | high & ((1 << (cut - 64)) - 1))
+    };
+    let rounded = (top | u64::from(lost != 0)) as i64 as f64 * power_of_two(cut as i32);
+    f64::from_bits(rounded.to_bits() | (sign as u64) << 63)
 }
 
 /// Exact sum rounded once, divided by the count; also where the sum is beyond the largest double.
@@ -213,7 +226,13 @@ pub fn mean(moments: &Moments, scale: i32, count: u64) -> f64 {
 /// The same where the sum is at hand.
 #[inline]
 pub fn mean_of(sum: f64, moments: &Moments, scale: i32, count: u64) -> f64 {
-    if sum.is_finite() { sum / count as f64 } else { times_power(moments.sum as f64 / count as f64, scale) }
+    if sum.is_finite() { sum / count as f64 } else { far_mean(moments, scale, count) }
+}
+
+#[cold]
+#[inline(never)]
+fn far_mean(moments: &Moments, scale: i32, count: u64) -> f64 {
+    times_power(moments.sum as f64 / count as f64, scale)
 }
 
 /// Sample variance (ddof = 1) of `count` >= 2 values: (n * sum of squares - square of sum) / (n * (n - 1)), the numerator exact.
@@ -240,7 +259,7 @@ pub fn variance(moments: &Moments, scale: i32, count: u64) -> f64 {
         let (difference, under2) = difference.overflowing_sub(u64::from(borrow));
         (*word, borrow) = (difference, under1 || under2);
     }
-    ratio(&words, 2 * scale, count)
+    quotient(round(&words), 2 * scale, count)
 }
 
 /// The same of sums that fit 128 and 64 bits.
@@ -252,17 +271,47 @@ fn small_variance(squares: u128, sum: u128, scale: i32, count: u64) -> f64 {
     let product = (low & u128::from(u64::MAX)) | high << 64;
     let (rest, borrow) = product.overflowing_sub(sum * sum);
     let top = (high >> 64) as u64 - u64::from(borrow);
-    ratio(&[rest as u64, (rest >> 64) as u64, top], 2 * scale, count)
+    quotient(round(&[rest as u64, (rest >> 64) as u64, top]), 2 * scale, count)
 }
 
 /// words * 2^exponent / (n * (n - 1)), the numerator rounded once.
 pub fn ratio(words: &[u64], exponent: i32, count: u64) -> f64 {
-    let (mantissa, top) = wide::round(words);
+    quotient(wide::round(words), exponent, count)
+}
+
+#[inline]
+fn quotient((mantissa, top): (f64, i32), exponent: i32, count: u64) -> f64 {
     let pairs = match count.checked_mul(count - 1) {
-        Some(pairs) => pairs as f64,
-        None => (u128::from(count) * u128::from(count - 1)) as f64,
+        Some(pairs) if pairs < 1 << 63 => pairs as i64 as f64,
+        _ => (u128::from(count) * u128::from(count - 1)) as f64,
     };
-    times_power(mantissa / pairs, top + exponent)
+    let exponent = top + exponent;
+    let quotient = mantissa / pairs;
+    // Neither leaves the range of normal numbers.
+    if (-800..800).contains(&exponent) { quotient * power_of_two(exponent) } else { far(quotient, exponent) }
+}
+
+/// `wide::round` of few words.
+#[inline]
+fn round<const N: usize>(words: &[u64; N]) -> (f64, i32) {
+    let mut top = N - 1;
+    while top > 0 && words[top] == 0 {
+        top -= 1;
+    }
+    if words[top] == 0 {
+        return (0.0, 0);
+    }
+    let zeros = words[top].leading_zeros();
+    let below = if top > 0 { words[top - 1] } else { 0 };
+    let leading = words[top] << zeros | (below >> 1) >> (63 - zeros);
+    let mut rest = below << zeros;
+    for word in &words[..top.saturating_sub(1)] {
+        rest |= word;
+    }
+    // 64 bits hold eleven more than a double: a last bit that stands for all that was cut off rounds as the whole would. One less fits a
+    // signed number, which is what processors convert.
+    let signed = leading >> 1 | u64::from(rest != 0) | leading & 1;
+    (signed as i64 as f64 * f64::from_bits((1023 - 62) << 52), top as i32 * 64 + 63 - zeros as i32)
 }
 
 /// 2^exponent for a normal result.

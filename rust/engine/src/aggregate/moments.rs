@@ -48,6 +48,11 @@ impl MomentSum {
         if self.wide.is_some() { size_of::<WideMoments>() } else { 0 }
     }
 
+    /// Unit and sums, unless they are too wide; `UNSET` where all values are zero.
+    pub(crate) fn narrow(&self) -> Option<(i32, Moments)> {
+        self.wide.is_none().then_some((self.scale, self.narrow))
+    }
+
     /// Sums of nothing yet, whose unit suits a value that will come.
     #[inline]
     pub fn for_value(x: f64) -> Self {
@@ -211,7 +216,7 @@ impl MomentSum {
     pub fn sum(&self) -> f64 {
         match &self.wide {
             None => exact::sum(&self.narrow, self.settled()),
-            Some(wide) => wide.sum(),
+            Some(wide) => wide_sum(wide),
         }
     }
 
@@ -221,7 +226,7 @@ impl MomentSum {
         match (self.count, &self.wide) {
             (0, _) => None,
             (count, None) => Some(exact::mean(&self.narrow, self.settled(), count)),
-            (count, Some(wide)) => Some(wide.mean(count)),
+            (count, Some(wide)) => Some(wide_mean(wide, count)),
         }
     }
 
@@ -231,12 +236,12 @@ impl MomentSum {
         match (self.count, &self.wide) {
             (0, _) => None,
             (count, None) => Some(exact::mean_of(sum, &self.narrow, self.settled(), count)),
-            (count, Some(wide)) => Some(wide.mean(count)),
+            (count, Some(wide)) => Some(wide_mean(wide, count)),
         }
     }
 
     /// Sample variance.
-    #[inline]
+    #[inline(never)]
     pub fn variance(&self) -> Option<f64> {
         match (self.count, &self.wide) {
             (0 | 1, _) => None,
@@ -244,6 +249,18 @@ impl MomentSum {
             (count, Some(wide)) => Some(wide.variance(count)),
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn wide_sum(wide: &WideMoments) -> f64 {
+    wide.sum()
+}
+
+#[cold]
+#[inline(never)]
+fn wide_mean(wide: &WideMoments, count: u64) -> f64 {
+    wide.mean(count)
 }
 
 #[inline]

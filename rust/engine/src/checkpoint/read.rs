@@ -14,6 +14,7 @@ use crate::error::CheckpointFault;
 use crate::late::LateRecord;
 use crate::plan::{Plan, SEMANTICS_VERSION};
 use crate::state::table::Loading;
+use crate::window::zone;
 
 /// Why a file cannot be gone on from.
 #[derive(Debug)]
@@ -193,6 +194,11 @@ impl Identity {
         if self.fingerprint != plan.fingerprint {
             let changes = changes(definition, &plan.definition);
             let what = match changes {
+                _ if self.semantics == SEMANTICS_VERSION && definition == plan.definition => format!(
+                    "the clock of one of its time zones has other rules in the tz database of this release ({}) than in that of release {}",
+                    zone::database(),
+                    self.release
+                ),
                 _ if self.semantics != SEMANTICS_VERSION => format!(
                     "release {} computed the same definition to other values (semantics {}, here {SEMANTICS_VERSION})",
                     self.release, self.semantics

@@ -1,6 +1,10 @@
 //! Bytes -> Event, one file per format. A codec knows syntax; which values are allowed is the schema's to say.
 
+pub mod avro;
+mod bytes;
+pub mod framing;
 pub mod json;
+pub mod protobuf;
 
 use crate::error::EventError;
 use crate::event::Event;
@@ -40,4 +44,6 @@ macro_rules! codecs {
 
 codecs! {
     "json", Json, json;
+    "avro", Avro, avro;
+    "protobuf", Protobuf, protobuf;
 }

@@ -382,7 +382,7 @@ impl Compiler {
             finished.push(plan.map_err(|message| DefinitionError::new(place, message))?);
         }
         let tables = layout::tables(tables, layouts, &streams, &mut finished);
-        let (fingerprint, definition) = fingerprint(definition);
+        let (fingerprint, definition) = fingerprint(definition, &finished);
         Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint, definition })
     }
 }

@@ -6,7 +6,7 @@ use super::compile::{StreamBuild, node_text};
 use super::expression::{Node, Scope};
 use super::{
     ColumnIndex, FOLLOWS, FlagPlan, HopPlan, Job, LanePlan, LogColumn, Mask, PartPlan, Past, Place, ReadLane, ReadPlan,
-    Shape, StreamPlan, TablePlan, Target, WindowPlan,
+    Shape, StreamPlan, TablePlan, TailPlan, Target, UNFOLLOWED, WindowPlan,
 };
 use crate::aggregate::What;
 use crate::definition::{Closed, FieldKind, OnLate};
@@ -225,7 +225,7 @@ pub(super) fn read(build: &ReadBuild, key: Vec<KeyPart>, record: &Record, target
         lane.jobs.sort_by_key(|job| job.window);
     }
     lanes.sort_by_key(|lane| lane.lane);
-    ReadPlan { table: build.table, own: build.own, key, windows, lanes }
+    ReadPlan { table: build.table, own: build.own, key, windows, lanes, tail: TailPlan::default(), rest: Vec::new() }
 }
 
 fn placed(item: &Item, record: &Record) -> WindowPlan {
@@ -251,10 +251,13 @@ pub(super) fn tables(
             columns: record.columns,
             flags: record.flags,
             lanes: record.lanes,
+            noting: Vec::new(),
+            has_sessions: false,
             all: Vec::new(),
             hops: Vec::new(),
             cursors: Vec::new(),
             follows: [0; FOLLOWS],
+            tail_words: 0,
             heads: 0,
             reach: 0,
             linger: 0,
@@ -268,6 +271,9 @@ pub(super) fn tables(
             retain(&mut table, read_plan);
             table.reads.push(Arc::clone(read));
         }
+        let notes = |lane: &LanePlan| matches!(lane, LanePlan::Distinct { .. } | LanePlan::Rank { .. });
+        table.noting = (0..table.lanes.len()).filter(|&lane| notes(&table.lanes[lane])).collect();
+        table.has_sessions = table.flags.iter().any(|flag| matches!(flag, FlagPlan::Session { .. }));
         tables.push(table);
     }
     tables
@@ -327,7 +333,8 @@ fn retain(table: &mut TablePlan, read: &mut ReadPlan) {
                 }
             }
             // Jobs of one window of a lane share what follows it.
-            if followed != Some(job.window) && window.past == Past::None {
+            let is_taken = TailPlan::takes(read.own, &plan, window, job);
+            if followed != Some(job.window) && window.past == Past::None && !is_taken {
                 followed = Some(job.window);
                 if let Some(kind) = plan.follow() {
                     table.follows[kind] += 1;
@@ -336,8 +343,18 @@ fn retain(table: &mut TablePlan, read: &mut ReadPlan) {
                     table.cursors.push(lane.lane);
                 }
             }
-            job.follow = plan.follow().map_or(0, |kind| table.follows[kind].saturating_sub(1));
+            let follow = plan.follow().map_or(0, |kind| table.follows[kind].saturating_sub(1));
+            job.follow = if is_taken { UNFOLLOWED } else { follow };
             job.cursor = table.cursors.len().saturating_sub(1);
+        }
+    }
+    read.tail = TailPlan::new(table, read);
+    table.tail_words = table.tail_words.max(read.tail.words);
+    for lane in &read.lanes {
+        let beside = |job: &&Job| !TailPlan::takes(read.own, &table.lanes[lane.lane], &read.windows[job.window], job);
+        let jobs: Vec<Job> = lane.jobs.iter().filter(beside).cloned().collect();
+        if !jobs.is_empty() {
+            read.rest.push(ReadLane { lane: lane.lane, jobs });
         }
     }
 }

@@ -7,8 +7,12 @@ mod compile;
 mod explain;
 mod expression;
 mod layout;
+mod tail;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub(crate) use self::tail::{TAIL_HEADER, TailExtreme, TailMoments, TailPlan};
 
 pub(crate) use crate::aggregate::What;
 use crate::definition::{Definition, FieldKind, OnLate};
@@ -18,6 +22,7 @@ use crate::key::KeyPart;
 use crate::lookup::LookupPlan;
 use crate::row::Output;
 use crate::schema::Schema;
+use crate::window::zone::Zone;
 use crate::window::{Hopping, Window};
 
 /// Raised when a definition written before would be computed to other values. It is part of the fingerprint.
@@ -119,11 +124,16 @@ pub struct TablePlan {
     pub(crate) columns: Vec<LogColumn>,
     pub(crate) flags: Vec<FlagPlan>,
     pub(crate) lanes: Vec<LanePlan>,
+    /// Lanes that take note of each event as it comes.
+    pub(crate) noting: Vec<usize>,
+    pub(crate) has_sessions: bool,
     /// What is kept of events that have left the log: for all time, and in slices.
     pub(crate) all: Vec<PartPlan>,
     pub(crate) hops: Vec<HopPlan>,
     /// How many windows are followed, by `LanePlan::follow`.
     pub(crate) follows: [usize; FOLLOWS],
+    /// Words that follow the windows of busy keys together.
+    pub(crate) tail_words: usize,
     /// How many windows have a place to remember where they began.
     pub(crate) heads: usize,
     /// Tallies that follow windows of busy keys, by their lanes.
@@ -264,6 +274,9 @@ pub(crate) enum LanePlan {
     },
 }
 
+/// Of a job whose window no sum of its own follows.
+pub(crate) const UNFOLLOWED: usize = usize::MAX;
+
 /// Kinds of sums that follow windows.
 pub(crate) const FOLLOWS: usize = 5;
 
@@ -306,6 +319,10 @@ pub(crate) struct ReadPlan {
     /// Those that end alike together, shorter ones first.
     pub windows: Vec<WindowPlan>,
     pub lanes: Vec<ReadLane>,
+    /// What is answered together where the row's event comes in order.
+    pub tail: TailPlan,
+    /// The lanes with what is asked of them beside that.
+    pub rest: Vec<ReadLane>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -351,7 +368,7 @@ pub(crate) struct Job {
     pub part: usize,
     /// Index among the table's cursors, where the lane is a tally.
     pub cursor: usize,
-    /// Index among the windows that are followed by this kind of sum.
+    /// Index among the windows that are followed by this kind of sum; `UNFOLLOWED` where the tail does it.
     pub follow: usize,
 }
 
@@ -388,11 +405,17 @@ pub(crate) enum Final {
     List { feature: usize, wide: usize, exact: usize, kind: FieldKind },
 }
 
-/// Hash of a definition and of the version of its meaning, and the definition as JSON.
-fn fingerprint(definition: &Definition) -> (String, String) {
+/// Hash of a definition, of the version of its meaning and of the clocks that its windows go by; and the definition as JSON.
+fn fingerprint(definition: &Definition, streams: &[StreamPlan]) -> (String, String) {
     let text = serde_json::to_string(definition).expect("a definition is plain data");
-    let hash = blake3::Hasher::new().update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes()).finalize();
-    (hash.to_hex().to_string(), text)
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&SEMANTICS_VERSION.to_le_bytes()).update(text.as_bytes());
+    let windows = streams.iter().flat_map(|stream| &stream.reads).flat_map(|read| &read.windows);
+    let zones: BTreeMap<&str, &Zone> =
+        windows.filter_map(|plan| plan.window.zone()).map(|zone| (zone.name(), zone)).collect();
+    // A clock that is as it was keeps the fingerprint, whatever else a new tz database changes.
+    zones.values().for_each(|zone| zone.hash(&mut hasher));
+    (hasher.finalize().to_hex().to_string(), text)
 }
 
 impl Plan {

@@ -13,7 +13,7 @@ use super::past::{Part, Past};
 use super::run::Run;
 use super::unique::Distinct;
 use super::walk::{Walk, count_of, positions};
-use super::{entry, quantile, tallied};
+use super::{entry, quantile, tail, tallied};
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::{What, extreme};
 use crate::definition::FieldKind;
@@ -87,6 +87,7 @@ pub(super) struct Scratch {
     pub top: Vec<(u64, u64)>,
     pub words: Vec<u64>,
     floats: Vec<f64>,
+    lows: Vec<u32>,
 }
 
 impl Scratch {
@@ -105,12 +106,17 @@ pub(super) fn answer(
     scratch: &mut Scratch,
     cells: &mut Cells,
 ) {
+    let lanes =
+        if tail(question, &mut events, &mut scratch.lows, cells) { &question.read.rest } else { &question.read.lanes };
+    if lanes.is_empty() {
+        return;
+    }
     bounds::insides(question, events.log(), past.as_deref(), &mut scratch.insides);
     let mut follows = match &mut events {
         Events::Busy(busy) if question.stores => Some(busy.take_follows()),
         _ => None,
     };
-    for lane in &question.read.lanes {
+    for lane in lanes {
         let plan = &question.plan.lanes[lane.lane];
         if let LanePlan::Tally { .. } = plan {
             tallied::answer(question, lane, &mut events, past.as_deref_mut(), texts, scratch, cells);
@@ -216,17 +222,28 @@ pub(super) fn answer(
     }
 }
 
+/// Answers what is answered together where the row's event comes in order and stays; false where it does not.
+fn tail(question: &Question<'_>, events: &mut Events<'_>, lows: &mut Vec<u32>, cells: &mut Cells) -> bool {
+    let tail = &question.read.tail;
+    if tail.is_empty() || !question.stores || question.mark.is_some() || question.idle_after.is_some() {
+        return false;
+    }
+    match (question.newcomer, events) {
+        (None, _) => false,
+        (Some(own), Events::Run(run)) => tail::run::answer(question, *run, own, lows, cells),
+        (Some(own), Events::Busy(busy)) => tail::busy::answer(question, busy, own, cells),
+    }
+}
+
 /// What is made of exact sums; what several of them need is computed once.
 #[inline]
-fn moments(sums: &MomentSum, jobs: &[Job], cells: &mut Cells) {
-    let (mut sum, mut variance) = (None, None);
+pub(super) fn moments(sums: &MomentSum, jobs: &[Job], cells: &mut Cells) {
+    let sum = sums.sum();
+    let mut variance = None;
     for job in jobs {
         match job.what {
-            What::Sum => cells.float(job.target, *sum.get_or_insert_with(|| sums.sum())),
-            What::Mean => {
-                let sum = *sum.get_or_insert_with(|| sums.sum());
-                cells.float_or_null(job.target, sums.mean_of(sum));
-            }
+            What::Sum => cells.float(job.target, sum),
+            What::Mean => cells.float_or_null(job.target, sums.mean_of(sum)),
             What::Var => cells.float_or_null(job.target, *variance.get_or_insert_with(|| sums.variance())),
             _ => {
                 let variance = *variance.get_or_insert_with(|| sums.variance());

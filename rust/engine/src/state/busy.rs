@@ -14,6 +14,7 @@ use super::lane::{Count, Counts, DecayOf, ExtremeOf, HigherOf, Moments, PairOf, 
 use super::prefetch;
 use super::rank::Ranks;
 use super::run::{RUN, Run, RunMut};
+use super::tail::busy::NOTHING;
 use super::tree::Tree;
 use crate::aggregate::co_moments::CoMoments;
 use crate::aggregate::decay::DecaySum;
@@ -21,9 +22,9 @@ use crate::aggregate::extreme::Best;
 use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
-use crate::heap::{boxed, heap, room};
 use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
 
+mod bytes;
 mod saved;
 
 pub(super) use saved::POSITION_MAX;
@@ -66,6 +67,8 @@ pub(crate) struct Busy {
     lanes: Box<[Kept]>,
     cursors: Box<[Cursor]>,
     follows: Follows,
+    /// What follows the windows that are answered together: `plan::tail` lays it out.
+    tail: Box<[u64]>,
     /// Where windows began last: where to begin to look.
     heads: Box<[Cell<u64>]>,
 }
@@ -97,6 +100,7 @@ impl Busy {
             lanes: plan.lanes.iter().map(kept).collect(),
             cursors: plan.cursors.iter().map(|&lane| Cursor::new(&plan.lanes[lane])).collect(),
             follows: Follows::new(plan),
+            tail: vec![NOTHING; plan.tail_words].into_boxed_slice(),
             heads: vec![Cell::new(0); plan.heads].into_boxed_slice(),
         };
         for index in 0..from.len() {
@@ -143,6 +147,22 @@ impl Busy {
         if let Kept::Distinct(seen) = &self.lanes[lane] { seen.get(value) } else { None }
     }
 
+    /// Time of the newest event.
+    #[inline]
+    pub fn newest(&self) -> i64 {
+        self.newest
+    }
+
+    #[inline]
+    pub fn take_tail(&mut self) -> Box<[u64]> {
+        std::mem::take(&mut self.tail)
+    }
+
+    #[inline]
+    pub fn put_tail(&mut self, back: Box<[u64]>) {
+        self.tail = back;
+    }
+
     pub fn take_follows(&mut self) -> Follows {
         std::mem::take(&mut self.follows)
     }
@@ -154,6 +174,7 @@ impl Busy {
     /// Asks for what the next answer begins with.
     pub fn warm(&self) {
         self.follows.warm();
+        prefetch::slice(&self.tail);
         prefetch::slice(&self.heads);
         if let Some(run) = self.runs.back() {
             let place = ((self.end - 1) % RUN_BITS) as usize;
@@ -231,11 +252,13 @@ impl Busy {
             self.firsts.push_back(record.times()[index]);
         }
         let number = position / RUN_BITS;
-        self.run_mut(number).insert(place, place, record, index);
+        self.run_mut(number).append(place, record, index);
         self.end += 1;
         self.newest = record.times()[index];
-        self.begin_session(plan, position);
-        for lane in 0..plan.lanes.len() {
+        if plan.has_sessions {
+            self.begin_session(plan, position);
+        }
+        for &lane in &plan.noting {
             self.remember(plan, lane, position);
         }
         if place == RUN - 1 {
@@ -362,6 +385,7 @@ impl Busy {
     fn insert_late(&mut self, plan: &TablePlan, at: u64, record: Run<'_>, texts: &Interner) {
         self.open(at);
         self.follows.forget();
+        self.tail.iter_mut().take(1).for_each(|taken_in| *taken_in = NOTHING);
         for lane in 0..plan.lanes.len() {
             self.make_way(plan, lane, at);
         }
@@ -525,33 +549,6 @@ impl Busy {
         for position in self.first..self.end {
             look(self.run(position / RUN_BITS), (position % RUN_BITS) as usize);
         }
-    }
-
-    pub fn bytes(&self) -> usize {
-        let lanes = self.lanes.iter().map(|lane| match lane {
-            Kept::Nothing => 0,
-            Kept::Moments(tree) => tree.bytes(),
-            Kept::Higher(tree) => boxed::<Tree<Higher>>() + tree.bytes(),
-            Kept::Pair(tree) => boxed::<Tree<CoMoments>>() + tree.bytes(),
-            Kept::Extreme(tree) => tree.bytes(),
-            Kept::Registers(tree) => tree.bytes(),
-            Kept::Decay(tree) => tree.bytes(),
-            Kept::Distinct(seen) => seen.bytes(),
-            Kept::Rank(ranks) => boxed::<Ranks>() + ranks.bytes(),
-        });
-        boxed::<Self>()
-            + (self.runs.len() + self.spare.len()) * heap(self.shape.words_of(RUN) * 8)
-            + room::<Box<[u64]>>(self.runs.capacity())
-            + room::<i64>(self.firsts.capacity())
-            + room::<Box<[u64]>>(self.spare.capacity())
-            + heap(size_of_val(&*self.flags))
-            + self.flags.iter().map(Tree::bytes).sum::<usize>()
-            + heap(size_of_val(&*self.lanes))
-            + lanes.sum::<usize>()
-            + self.follows.bytes()
-            + heap(size_of_val(&*self.heads))
-            + heap(size_of_val(&*self.cursors))
-            + self.cursors.iter().map(Cursor::bytes).sum::<usize>()
     }
 }
 

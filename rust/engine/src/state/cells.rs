@@ -26,7 +26,7 @@ impl Cells {
 
     #[inline]
     pub fn count(&mut self, target: Target, count: u64) {
-        self.values[target.cell] = count as f64;
+        self.values[target.cell] = count as i64 as f64;
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::busy::Busy;
 use super::interner::Interner;
-use super::lane::{counted, kept};
+use super::lane::{counted, each, kept};
 use super::log::Log;
 use super::run::Run;
 use super::tally::Tally;
@@ -18,6 +18,11 @@ use crate::plan::{LanePlan, LogColumn, TablePlan};
 
 /// Up to so many different values are simply looked through.
 const FEW: usize = 64;
+/// So many events are counted before what is ordered by the counts is changed: once for each value, not for each event.
+const MANY: u64 = 256;
+/// From so many events on values that are close together are counted in a list of so many places.
+const LISTED_MIN: u64 = 8_192;
+const LIST: usize = 1 << 16;
 
 /// Counts of what is in `low..high`.
 #[derive(Debug, Default)]
@@ -115,6 +120,48 @@ impl Cursor {
         }
     }
 
+    /// As `step`, of any length.
+    fn walk(
+        &mut self,
+        plan: &TablePlan,
+        lane: usize,
+        log: Log<'_>,
+        range: std::ops::Range<u64>,
+        more: bool,
+        texts: &Interner,
+    ) {
+        if range.end.saturating_sub(range.start) < MANY {
+            return self.step(plan, lane, log, range, more, texts);
+        }
+        let LanePlan::Tally { column, mask, buckets } = plan.lanes[lane] else {
+            unreachable!("only a tally is followed")
+        };
+        let mut met = Tally::default();
+        // Numbers of texts, buckets and whole numbers mostly lie close together: then a list counts them, otherwise a table.
+        let mut near = vec![0_u32; if range.end - range.start < LISTED_MIN { 0 } else { LIST }];
+        let mut base = None;
+        log.stretches(range.start, range.end, |run, from, to, _| {
+            each(kept(run, mask, from, to), |index| {
+                let value = counted(plan, column, buckets, run, index);
+                let base = *base.get_or_insert(value.wrapping_sub(LIST as u64 / 2));
+                match near.get_mut(value.wrapping_sub(base) as usize) {
+                    Some(count) => *count += 1,
+                    None => _ = met.add(value, 1),
+                }
+            });
+        });
+        for (place, &count) in near.iter().enumerate().filter(|(_, count)| **count > 0) {
+            met.add(base.unwrap_or(0).wrapping_add(place as u64), u64::from(count));
+        }
+        if met.distinct() > FEW && met.distinct() > self.tally.distinct() / 4 {
+            // To put them in order again is less work.
+            (self.shares, self.ranking) = (None, None);
+        }
+        for (value, count) in met.iter() {
+            self.change(value, count, &plan.columns[column], more, texts);
+        }
+    }
+
     /// Counts nothing.
     pub fn clear(&mut self) {
         self.tally.clear();
@@ -130,12 +177,12 @@ impl Cursor {
         let steps = self.low.abs_diff(low) + self.high.abs_diff(high);
         if low >= self.high || high <= self.low || steps > high - low {
             self.clear();
-            self.step(plan, lane, log, low..high, true, texts);
+            self.walk(plan, lane, log, low..high, true, texts);
         } else {
-            self.step(plan, lane, log, self.high..high, true, texts);
-            self.step(plan, lane, log, low..self.low, true, texts);
-            self.step(plan, lane, log, self.low..low, false, texts);
-            self.step(plan, lane, log, high..self.high, false, texts);
+            self.walk(plan, lane, log, self.high..high, true, texts);
+            self.walk(plan, lane, log, low..self.low, true, texts);
+            self.walk(plan, lane, log, self.low..low, false, texts);
+            self.walk(plan, lane, log, high..self.high, false, texts);
         }
         (self.low, self.high) = (low, high);
     }

@@ -1,7 +1,8 @@
 //! Which keys may have become invisible: by the time at which they will be, in coarse steps, looked at a few at a time.
 //!
 //! A key stands here once. When its step comes it is looked at; if events have come meanwhile, it is put where it belongs now. The keys of a
-//! step are a chain of small pieces, so that nothing is copied as they become many; where the steps become many, they become longer.
+//! step are a queue of small pieces, so that nothing is copied as they become many; where the steps become many, they become longer. Which key
+//! comes next follows from the order in which they were put in, not from where pieces begin: so it is the same after a restart.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +16,39 @@ const BLOCK_PIECES: usize = 512;
 const STEPS_MAX: usize = 1_024;
 const NONE: u32 = u32::MAX;
 
-/// Some keys of a step.
+/// Some keys of a step: those from `start` to `end`.
 #[derive(Clone, Debug)]
 struct Piece {
     hashes: [u64; PIECE_KEYS],
-    len: u32,
+    start: u16,
+    end: u16,
     next: u32,
 }
 
-/// The pieces of a step: only the first may have room.
+impl Piece {
+    const EMPTY: Self = Self { hashes: [0; PIECE_KEYS], start: 0, end: 0, next: NONE };
+
+    fn keys(&self) -> &[u64] {
+        &self.hashes[self.start as usize..self.end as usize]
+    }
+
+    fn has_room_for(&self, keys: usize) -> bool {
+        self.keys().len() + keys <= PIECE_KEYS
+    }
+
+    /// Adds keys that it has room for.
+    fn extend(&mut self, keys: &[u64]) {
+        if self.end as usize + keys.len() > PIECE_KEYS {
+            self.hashes.copy_within(self.start as usize..self.end as usize, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        self.hashes[self.end as usize..][..keys.len()].copy_from_slice(keys);
+        self.end += keys.len() as u16;
+    }
+}
+
+/// The pieces of a step, from the keys that were put in first to those that were last. Two neighbours have more keys than one has room for, but
+/// for the first and its neighbour.
 #[derive(Clone, Copy, Debug)]
 struct Chain {
     first: u32,
@@ -43,9 +68,11 @@ pub(super) struct Expiry {
 }
 
 impl Expiry {
-    /// For keys that are due about `after` ticks after their newest event.
-    pub fn new(after: i64) -> Self {
-        Self { step: (after / 64).max(1), due: BTreeMap::new(), blocks: Vec::new(), free: NONE, fresh: 0 }
+    /// For keys that are due about `after` ticks after their newest event. The steps are as short as they can be where it matters which key is
+    /// due before which others, otherwise there are few.
+    pub fn new(after: i64, is_fine: bool) -> Self {
+        let step = if is_fine { 1 } else { (after / 64).max(1) };
+        Self { step, due: BTreeMap::new(), blocks: Vec::new(), free: NONE, fresh: 0 }
     }
 
     /// A key will be due at this time.
@@ -58,18 +85,18 @@ impl Expiry {
 
     fn put_in(&mut self, step: i64, hash: u64) {
         let chain = self.due.get(&step).copied();
-        let first = match chain {
-            Some(chain) if (self.piece(chain.first).len as usize) < PIECE_KEYS => chain.first,
+        let last = match chain {
+            Some(Chain { last, .. }) if self.piece(last).has_room_for(1) => last,
             _ => {
-                let first = self.take_piece();
-                self.piece(first).next = chain.map_or(NONE, |chain| chain.first);
-                self.due.insert(step, Chain { first, last: chain.map_or(first, |chain| chain.last) });
-                first
+                let last = self.take_piece();
+                if let Some(chain) = chain {
+                    self.piece(chain.last).next = last;
+                }
+                self.due.insert(step, Chain { first: chain.map_or(last, |chain| chain.first), last });
+                last
             }
         };
-        let piece = self.piece(first);
-        piece.hashes[piece.len as usize] = hash;
-        piece.len += 1;
+        self.piece(last).extend(&[hash]);
     }
 
     fn piece(&mut self, number: u32) -> &mut Piece {
@@ -81,14 +108,14 @@ impl Expiry {
         let number = self.free;
         if number != NONE {
             self.free = self.piece(number).next;
-            self.piece(number).len = 0;
+            *self.piece(number) = Piece::EMPTY;
             return number;
         }
         if (self.fresh as usize).is_multiple_of(BLOCK_PIECES) {
             self.blocks.push(Vec::with_capacity(BLOCK_PIECES));
         }
         let block = self.blocks.last_mut().expect("one has been put in");
-        block.push(Piece { hashes: [0; PIECE_KEYS], len: 0, next: NONE });
+        block.push(Piece::EMPTY);
         self.fresh += 1;
         self.fresh - 1
     }
@@ -108,18 +135,20 @@ impl Expiry {
                 self.due.insert(step, chain);
                 continue;
             };
-            // The full pieces of the earlier one go behind the later one's, the keys of its first piece to the front.
-            let first = self.piece(before.first).clone();
-            self.give_back(before.first);
-            let mut joined = chain;
-            if first.next != NONE {
-                self.piece(chain.last).next = first.next;
-                joined.last = before.last;
+            let next = self.piece(chain.first).clone();
+            let mut joined = Chain { first: before.first, last: chain.last };
+            let end = self.piece(before.last);
+            if end.has_room_for(next.keys().len()) {
+                end.extend(next.keys());
+                end.next = next.next;
+                if chain.first == chain.last {
+                    joined.last = before.last;
+                }
+                self.give_back(chain.first);
+            } else {
+                end.next = chain.first;
             }
             self.due.insert(step, joined);
-            for &hash in &first.hashes[..first.len as usize] {
-                self.put_in(step, hash);
-            }
         }
     }
 
@@ -142,15 +171,14 @@ impl Expiry {
     /// Every step: when it begins, and the hashes of its keys in the order in which they were put in.
     pub fn steps(&self) -> impl ExactSizeIterator<Item = (i64, Vec<u64>)> {
         self.due.iter().map(|(&step, chain)| {
-            let mut pieces = Vec::new();
+            let mut keys = Vec::new();
             let mut number = chain.first;
             while number != NONE {
                 let piece = &self.blocks[number as usize / BLOCK_PIECES][number as usize % BLOCK_PIECES];
-                pieces.push(&piece.hashes[..piece.len as usize]);
+                keys.extend_from_slice(piece.keys());
                 number = piece.next;
             }
-            // The first piece was begun last.
-            (step.saturating_mul(self.step), pieces.into_iter().rev().flatten().copied().collect())
+            (step.saturating_mul(self.step), keys)
         })
     }
 
@@ -167,12 +195,13 @@ impl Expiry {
         self.pop().map(|hash| (hash, end))
     }
 
-    /// A key of the first step.
+    /// The key of the first step that was put in first.
     fn pop(&mut self) -> Option<u64> {
         let (&step, &chain) = self.due.first_key_value()?;
         let piece = self.piece(chain.first);
-        piece.len -= 1;
-        let (hash, is_empty, next) = (piece.hashes[piece.len as usize], piece.len == 0, piece.next);
+        let (hash, next) = (piece.hashes[piece.start as usize], piece.next);
+        piece.start += 1;
+        let is_empty = piece.start == piece.end;
         if is_empty {
             self.give_back(chain.first);
             if next == NONE {
@@ -197,23 +226,21 @@ mod tests {
 
     #[test]
     fn keys_come_in_the_order_of_their_steps_and_not_before() {
-        let mut expiry = Expiry::new(640);
+        let mut expiry = Expiry::new(640, false);
         for (hash, time) in [(1, 95), (2, -5), (3, 30), (4, 31)] {
             expiry.put(hash, time);
         }
         assert_eq!(expiry.pop_due(-1), None);
         assert_eq!(expiry.pop_due(0), Some(2));
         assert_eq!(expiry.pop_due(39), None);
-        let mut both = [expiry.pop_due(40), expiry.pop_due(40)];
-        both.sort();
-        assert_eq!(both, [Some(3), Some(4)]);
+        assert_eq!([expiry.pop_due(40), expiry.pop_due(40)], [Some(3), Some(4)]);
         assert_eq!(expiry.pop_first(), Some((1, 100)));
         assert_eq!((expiry.pop_first(), expiry.due.len()), (None, 0));
     }
 
     #[test]
     fn steps_grow_where_they_become_many_and_no_key_is_lost() {
-        let mut expiry = Expiry::new(1);
+        let mut expiry = Expiry::new(1, true);
         // Every third step has more keys than a piece.
         let keys = |time: i64| if time % 3 == 0 { 20 } else { 1 };
         let times = 10 * STEPS_MAX as i64;
@@ -224,17 +251,15 @@ mod tests {
         assert!(expiry.step <= 32, "a step is {} ticks", expiry.step);
         let wanted: i64 = (0..times).map(keys).sum();
         assert!(expiry.bytes() < 3 * 8 * wanted as usize, "{} bytes for {wanted} keys", expiry.bytes());
-        let (mut found, mut ends) = (Vec::new(), 0);
+        let mut found = Vec::new();
         while let Some((hash, end)) = expiry.pop_first() {
             let time = hash as i64 / 32;
             assert!(time < end && time >= end - expiry.step, "{time} is not in the step that ends at {end}");
-            assert!(end >= ends, "an earlier step came after a later one");
-            (ends, _) = (end, found.push(hash));
+            found.push(hash);
         }
-        found.sort_unstable();
         let all: Vec<u64> =
             (0..times).flat_map(|time| (0..keys(time)).map(move |key| (time * 32 + key) as u64)).collect();
-        assert!(found == all, "{} keys of {} came back", found.len(), all.len());
+        assert!(found == all, "{} keys of {} came back in the order in which they were put in", found.len(), all.len());
         let blocks = expiry.blocks.len();
         (0..times).for_each(|time| expiry.put(time as u64, time));
         assert_eq!(expiry.blocks.len(), blocks, "pieces are used again");

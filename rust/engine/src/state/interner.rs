@@ -30,6 +30,8 @@ pub(crate) struct Interner {
     free: Vec<u32>,
     /// Bytes of the texts themselves.
     bytes: usize,
+    /// Numbers of another's texts that are used once less, where it stands in for that one.
+    owed: Option<Vec<u32>>,
 }
 
 /// Texts of a chunk.
@@ -80,8 +82,21 @@ impl Interner {
         id
     }
 
+    /// One without texts that stands in for another: it only remembers what is released.
+    pub fn owing() -> Self {
+        Self { owed: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// What has been released to one that stands in.
+    pub fn owed(self) -> Vec<u32> {
+        self.owed.unwrap_or_default()
+    }
+
     /// One use less; the last one frees the text.
     pub fn release(&mut self, id: u32) {
+        if let Some(owed) = &mut self.owed {
+            return owed.push(id);
+        }
         let entry = self.entry_mut(id);
         entry.uses -= 1;
         if entry.uses == 0 {

@@ -2,8 +2,8 @@
 //!
 //! `table` finds a key; its events are one `run`, or a `log` of many with summaries (`tree`); what has left the log is in its `past`.
 //! `bounds` says where the windows of a row lie there, `answer` computes them, lane by lane: `walk` what merges (`lane`, `follow`),
-//! `unique` distinct counts, `quantile` what needs the values in order (`rank`), `tallied` what needs their counts (`cursor`, `tally`),
-//! `entry` single events.
+//! `unique` distinct counts (`distinct`, `values`), `quantile` what needs the values in order (`rank`), `tallied` what needs their counts (`cursor`, `tally`),
+//! `entry` single events. Where events come in order, `tail` answers the most common of all this together.
 
 pub(crate) mod answer;
 mod block;
@@ -26,10 +26,12 @@ mod rank;
 mod run;
 mod slab;
 pub(crate) mod table;
+mod tail;
 mod tallied;
 mod tally;
 mod tree;
 mod unique;
+mod values;
 mod walk;
 
 pub(crate) use block::texts;

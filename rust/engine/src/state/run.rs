@@ -125,6 +125,24 @@ impl RunMut<'_> {
         }
     }
 
+    /// Puts the record at `index` of another run in after the `len` that are there.
+    #[inline]
+    pub fn append(&mut self, len: usize, from: Run<'_>, index: usize) {
+        let (room, shape) = (self.room, self.shape);
+        for column in 0..shape.words {
+            self.words[column * room + len] = from.words[column * from.room + index];
+        }
+        let other = from.narrow();
+        let narrow = self.narrow();
+        for column in 0..shape.halves {
+            narrow[column * room + len] = other[column * from.room + index];
+        }
+        let (bits, others) = (&mut narrow[shape.halves * room..], &other[shape.halves * from.room..]);
+        for (bits, other) in bits.iter_mut().zip(others).take(shape.flags) {
+            *bits = *bits & !(1 << len) | (other >> index & 1) << len;
+        }
+    }
+
     /// Takes the first `count` of `len` records away.
     pub fn drop_front(&mut self, len: usize, count: usize) {
         let (room, shape) = (self.room, self.shape);

@@ -58,6 +58,16 @@ pub(crate) struct Key<'a> {
     pub bytes: &'a [u8],
 }
 
+/// A key that may have to go for others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Idle {
+    /// Time of its newest event.
+    pub newest: i64,
+    due: i64,
+    hash: u64,
+    reference: Reference,
+}
+
 impl Table {
     /// `evicts` when idle keys may have to go before nothing can see them.
     pub fn new(plan: &TablePlan, idle_after: Option<i64>, evicts: bool) -> Self {
@@ -68,7 +78,7 @@ impl Table {
             slab: Slab::default(),
             extras: Extras::default(),
             extra_bytes: 0,
-            expiry: after.map(Expiry::new),
+            expiry: after.map(|after| Expiry::new(after, evicts)),
             idle_after: idle_after.filter(|_| plan.forever),
             empty: vec![0; plan.shape.words_of(0)].into_boxed_slice(),
             scratch: Scratch::new(),
@@ -435,30 +445,38 @@ impl Table {
         true
     }
 
-    /// Lets the key go that has been idle for longest, about: the first of whom that is known, or the most idle of those looked at. False
-    /// when there is none.
-    pub fn evict(&mut self, plan: &TablePlan, texts: &mut Interner) -> bool {
-        let mut oldest: Option<(i64, u64, Reference)> = None;
+    /// Takes the key out of the waiting that has been idle for longest, about: the first of whom that is known, or the most idle of those looked
+    /// at. It is to be put back or evicted.
+    pub fn most_idle(&mut self, plan: &TablePlan) -> Option<Idle> {
+        let mut oldest: Option<Idle> = None;
         for _ in 0..EVICTED_AMONG {
-            let Some(expiry) = &mut self.expiry else { break };
-            let Some((hash, end)) = expiry.pop_first() else { break };
+            let Some((hash, end)) = self.expiry.as_mut()?.pop_first() else { break };
             let Some(reference) = self.index.find(hash, |_| true) else { continue };
-            let due = self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
+            let newest = self.newest(plan, reference);
+            let due = newest.saturating_add(due_after(plan, self.idle_after));
             // Keys that have had events since they were put in are put where they belong now.
-            let mut other = Some((due, hash, reference));
-            if oldest.is_none_or(|(before, ..)| due < before) {
+            let mut other = Some(Idle { newest, due, hash, reference });
+            if oldest.is_none_or(|oldest| newest < oldest.newest) {
                 std::mem::swap(&mut oldest, &mut other);
             }
-            if let (Some((due, hash, _)), Some(expiry)) = (other, &mut self.expiry) {
-                expiry.put(hash, due);
-            }
+            other.into_iter().for_each(|idle| self.wait(idle));
             if due < end {
                 break;
             }
         }
-        let Some((_, hash, reference)) = oldest else { return false };
-        self.remove(plan, hash, reference, texts);
-        true
+        oldest
+    }
+
+    /// Puts it back.
+    pub fn wait(&mut self, idle: Idle) {
+        if let Some(expiry) = &mut self.expiry {
+            expiry.put(idle.hash, idle.due);
+        }
+    }
+
+    /// Lets it go.
+    pub fn evict(&mut self, plan: &TablePlan, idle: Idle, texts: &mut Interner) {
+        self.remove(plan, idle.hash, idle.reference, texts);
     }
 
     /// Time of the newest event of a key.

@@ -4,16 +4,13 @@
 
 use std::cmp::Ordering;
 
-use hashbrown::HashTable;
-
+use super::values::Values;
 use crate::aggregate::entropy;
-use crate::heap::heap;
-use crate::key;
 
 /// Values, by 64 bits that are equal where they are equal, and their counts.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    counts: HashTable<(u64, u64)>,
+    counts: Values,
     /// Sum of all counts.
     pub total: u64,
 }
@@ -22,33 +19,22 @@ impl Tally {
     /// So many of a value more; true when it was not there.
     pub fn add(&mut self, value: u64, count: u64) -> bool {
         self.total += count;
-        let entry = self.counts.entry(key::hash_word(value), |met| met.0 == value, |met| key::hash_word(met.0));
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => {
-                entry.get_mut().1 += count;
-                false
-            }
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                entry.insert((value, count));
-                true
-            }
-        }
+        self.counts.update(value, count, |known| *known += count).is_none()
     }
 
     /// So many of a value less; they are there.
     pub fn take(&mut self, value: u64, count: u64) {
         self.total -= count;
-        let entry = self.counts.find_entry(key::hash_word(value), |met| met.0 == value);
-        let Ok(mut entry) = entry else { unreachable!("what leaves a window has entered it") };
-        entry.get_mut().1 -= count;
-        if entry.get().1 == 0 {
-            entry.remove();
+        let before = self.counts.update(value, 0, |known| *known -= count);
+        assert!(before.is_some(), "what leaves a window has entered it");
+        if before == Some(count) {
+            self.counts.remove(value);
         }
     }
 
     /// How often a value is there.
     pub fn count(&self, value: u64) -> u64 {
-        self.counts.find(key::hash_word(value), |met| met.0 == value).map_or(0, |met| met.1)
+        self.counts.get(value).unwrap_or(0)
     }
 
     /// How many different values.
@@ -58,7 +44,7 @@ impl Tally {
 
     /// Values and counts, in no order that may reach a row.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.counts.iter().copied()
+        self.counts.iter()
     }
 
     /// Forgets everything but its memory.
@@ -69,7 +55,7 @@ impl Tally {
 
     /// Bytes beyond its own size.
     pub fn bytes(&self) -> usize {
-        heap(self.counts.allocation_size())
+        self.counts.bytes()
     }
 
     /// The k most frequent values, of equally frequent ones the smaller first.
@@ -79,12 +65,12 @@ impl Tally {
         for met in self.counts.iter() {
             if top.len() == k {
                 match top.last() {
-                    Some(last) if order(met, last) == Ordering::Less => top.pop(),
+                    Some(last) if order(&met, last) == Ordering::Less => top.pop(),
                     _ => continue,
                 };
             }
-            let place = top.partition_point(|other| order(other, met) == Ordering::Less);
-            top.insert(place, *met);
+            let place = top.partition_point(|other| order(other, &met) == Ordering::Less);
+            top.insert(place, met);
         }
     }
 

@@ -9,7 +9,7 @@ use super::log::Log;
 use super::past::{Part, Past};
 use super::walk::{STEPS_MAX, each_part};
 use crate::aggregate::What;
-use crate::plan::{self, LogColumn, ReadLane, WindowPlan};
+use crate::plan::{self, LogColumn, ReadLane, UNFOLLOWED, WindowPlan};
 
 /// Exact distinct counts: each value counts where it is seen last.
 pub(super) struct Distinct<'a> {
@@ -48,7 +48,7 @@ impl Distinct<'_> {
                 self.with_past(log, past, plan, jobs[0].part, &inside, own, words)
             } else {
                 let met = own.is_some_and(|value| self.seen(log, value, seen, inside.low, inside.high));
-                let distinct = match follows.as_deref_mut() {
+                let distinct = match follows.as_deref_mut().filter(|_| jobs[0].follow != UNFOLLOWED) {
                     _ if !needs_count => 0,
                     Some(follows) => {
                         let enters = inside.current && question.newcomer.is_some();

@@ -10,7 +10,7 @@ use super::log::Log;
 use super::past::{Part, Past};
 use super::tree::{Summary, Tree};
 use crate::aggregate::What;
-use crate::plan::{self, Job, ReadLane, WindowPlan};
+use crate::plan::{self, Job, ReadLane, UNFOLLOWED, WindowPlan};
 
 /// One lane on its way through the windows.
 pub(super) struct Walk<'a> {
@@ -41,7 +41,8 @@ impl<'a> Walk<'a> {
             let inside = self.insides[jobs[0].window];
             let own = self.question.newcomer.filter(|_| inside.current);
             let is_logged = self.question.read.windows[jobs[0].window].past == plan::Past::None;
-            let followed = follows.as_deref_mut().filter(|_| is_logged);
+            let is_followed = is_logged && jobs[0].follow != UNFOLLOWED;
+            let followed = follows.as_deref_mut().filter(|_| is_followed);
             if let Some(followed) = followed.map(|follows| &mut follows[jobs[0].follow]) {
                 if !self.step(scan, followed, &inside) {
                     if inside.high == high && inside.low <= at {

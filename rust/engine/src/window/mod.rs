@@ -56,6 +56,7 @@ pub use rolling::Rolling;
 pub use session::Session;
 pub use since::Since;
 pub use tumbling::Tumbling;
+use zone::Zone;
 
 /// Every instant of a plan lies above this.
 pub const BEGINNING: i64 = i64::MIN;
@@ -85,6 +86,11 @@ pub enum Bounds {
 }
 
 impl Window {
+    /// The clock that it goes by, where that is not UTC's.
+    pub fn zone(&self) -> Option<&Zone> {
+        if let Self::Tumbling(window) = self { window.zone.as_deref() } else { None }
+    }
+
     /// From a definition; `ticks_per_second` is the plan's.
     pub fn compile(definition: &WindowDefinition, ticks_per_second: i64) -> Result<Self, String> {
         Ok(match definition {

@@ -84,6 +84,14 @@ impl Zone {
         &self.name
     }
 
+    /// Adds all that its floors depend on.
+    pub(crate) fn hash(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(self.name.as_bytes());
+        for (begin, offset) in self.begins.iter().zip(&self.offsets) {
+            hasher.update(&begin.to_le_bytes()).update(&offset.to_le_bytes());
+        }
+    }
+
     /// When the window of `t` begins: the last instant not after `t` at which the local clock showed the multiple of `length`
     /// (above zero) that it had come to at `t`, or jumped over it.
     ///
@@ -238,6 +246,23 @@ mod tests {
         assert!(message.contains("did you mean `Europe/Paris`?"), "{message}");
         assert!(Zone::compile("", 1_000_000).is_err());
         assert!(Zone::compile("../etc/localtime", 1_000_000).is_err());
+    }
+
+    #[test]
+    fn a_clock_of_other_rules_has_another_hash() {
+        let hash = |zone: &Zone| {
+            let mut hasher = blake3::Hasher::new();
+            zone.hash(&mut hasher);
+            hasher.finalize()
+        };
+        let (paris, _) = zone("Europe/Paris");
+        assert_eq!(hash(&paris), hash(&zone("Europe/Paris").0));
+        let mut later = paris.clone();
+        *later.begins.last_mut().expect("has rules") += HOUR;
+        assert_ne!(hash(&paris), hash(&later));
+        let mut wider = paris.clone();
+        wider.offsets[7] += HOUR;
+        assert_ne!(hash(&paris), hash(&wider));
     }
 
     proptest! {

@@ -1,0 +1,124 @@
+//! Many events at once, table beside table on several threads, equal the loop: the rows and the state, bit for bit.
+
+mod stopping;
+
+use std::sync::Arc;
+
+use fastfeat_engine::batch::BatchError;
+use fastfeat_engine::codec::json;
+use fastfeat_engine::engine::{Engine, Options};
+use fastfeat_engine::error::EventError;
+use fastfeat_engine::event::Event;
+use fastfeat_engine::plan::Plan;
+use serde_json::Value as Json;
+use stopping::{Raw, bytes, compile, counts, events, features, push, restored};
+
+/// What can be asked of threads, of two keys.
+fn plan(lateness: i64) -> Arc<Plan> {
+    let suits = |feature: &&Json| {
+        let expression = &feature["expression"];
+        let is_one_of = |name: &str, all: &[&str]| expression[name].as_str().is_some_and(|own| all.contains(&own));
+        let window = expression["window"]["kind"].as_str().expect("a window has a kind");
+        !is_one_of(
+            "kind",
+            &["last_k", "top_k", "mode", "entropy", "quantile", "median", "approx_quantile", "approx_n_unique"],
+        ) && expression["stream"].is_null()
+            && !["all", "hopping"].contains(&window)
+    };
+    let suitable: Vec<Json> = features().iter().filter(suits).cloned().collect();
+    assert!(suitable.len() > 300, "{} features suit", suitable.len());
+    compile(&suitable, lateness, "reject").expect("each of them compiles")
+}
+
+fn payments(seed: u64, count: usize, cards: u64, disorder: u64) -> Vec<Raw> {
+    events(seed, count * 3 / 2, cards, disorder).into_iter().filter(|(stream, _)| *stream == 0).take(count).collect()
+}
+
+/// The rows of a batch, and what ended it.
+fn batch(engine: &mut Engine, events: &[Raw], threads: usize, rows_max: usize) -> (Vec<String>, Option<String>) {
+    let schema = engine.plan().clone();
+    let mut next = events.iter();
+    let mut read = |event: &mut Event| -> Result<(), EventError> {
+        let (_, text) = next.next().expect("as many events are read as there are");
+        json::decode(&schema.streams[0].schema, text.as_bytes(), event)
+    };
+    let mut rows = Vec::new();
+    let outcome = engine.push_rows(0, events.len(), threads, &mut read, &mut |row| {
+        if rows.len() == rows_max {
+            return Err("enough");
+        }
+        rows.push(format!("{row:?}"));
+        Ok(())
+    });
+    let ended = outcome.err().map(|error| match error {
+        BatchError::Event { error, row } => format!("row {row}: {error}"),
+        BatchError::Emit(error) => error.to_owned(),
+    });
+    (rows, ended)
+}
+
+#[test]
+fn threads_equal_the_loop() {
+    for (seed, cards, disorder) in [(1, 40, 0), (2, 700, 6)] {
+        let plan = plan(disorder as i64);
+        let events = payments(seed, 6_000, cards, disorder);
+        assert!(Engine::new(Arc::clone(&plan)).goes_in_steps(0));
+        let mut alone = Engine::new(Arc::clone(&plan));
+        let wanted = batch(&mut alone, &events, 1, usize::MAX);
+        for threads in [2, 3] {
+            let mut several = Engine::new(Arc::clone(&plan));
+            let found = batch(&mut several, &events, threads, usize::MAX);
+            assert_eq!(found.1, wanted.1);
+            assert!(
+                found.0 == wanted.0,
+                "first different row: {:?}",
+                found.0.iter().zip(&wanted.0).position(|(a, b)| a != b)
+            );
+            assert!(bytes(&several) == bytes(&alone), "both have come to the same state");
+            assert_eq!(format!("{:?}", counts(&several)), format!("{:?}", counts(&alone)));
+            // Texts are used as often as before.
+            let more = payments(seed + 10, 5_000, cards, 0);
+            let later = |(_, text): &Raw| (0, text.replacen("\"ts\":", "\"ts\":100", 1));
+            let more: Vec<Raw> = more.iter().map(later).collect();
+            let mut loop_again = restored(&plan, Options::default(), &bytes(&alone)).expect("what was written is read");
+            assert!(batch(&mut several, &more, threads, usize::MAX) == batch(&mut loop_again, &more, 1, usize::MAX));
+            assert!(bytes(&several) == bytes(&loop_again));
+        }
+    }
+}
+
+#[test]
+fn an_event_that_is_refused_ends_the_batch_after_those_before_it() {
+    let plan = plan(0);
+    let mut events = payments(3, 6_000, 50, 0);
+    for (name, bad) in [("late", r#"{"ts": 5, "card": "a", "count": 1, "declined": false}"#), ("broken", "{")] {
+        for place in [0, 1_023, 1_024, 5_999] {
+            let kept = std::mem::replace(&mut events[place], (0, bad.to_owned()));
+            // The first event is late for none.
+            if name == "broken" || place > 0 {
+                let (mut alone, mut several) = (Engine::new(Arc::clone(&plan)), Engine::new(Arc::clone(&plan)));
+                let (wanted, found) =
+                    (batch(&mut alone, &events, 1, usize::MAX), batch(&mut several, &events, 2, usize::MAX));
+                assert!(wanted.1.as_ref().is_some_and(|ended| ended.starts_with(&format!("row {place}:"))));
+                assert!(found == wanted, "{name} at {place}: {:?}", found.1);
+                assert!(bytes(&several) == bytes(&alone), "{name} at {place}");
+            }
+            events[place] = kept;
+        }
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_taken_ends_the_batch_and_leaves_an_engine_that_goes_on() {
+    let plan = plan(0);
+    let events = payments(4, 6_000, 50, 0);
+    let mut engine = Engine::new(Arc::clone(&plan));
+    let (rows, ended) = batch(&mut engine, &events, 2, 1_500);
+    assert_eq!((rows.len(), ended.as_deref()), (1_500, Some("enough")));
+    let pushed = engine.stats().events[0] as usize;
+    assert!((1_501..=5_000).contains(&pushed), "{pushed} events have been pushed");
+    let mut alone = Engine::new(Arc::clone(&plan));
+    batch(&mut alone, &events[..pushed], 1, usize::MAX);
+    assert_eq!(push(&mut engine, &events[pushed]), push(&mut alone, &events[pushed]));
+    assert!(bytes(&engine) == bytes(&alone));
+}
