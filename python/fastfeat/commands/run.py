@@ -70,14 +70,10 @@ def _run(
     engine = Engine(pipeline.features, model=pipeline.model, streams=pipeline.streams, **pipeline.engine)
     own = pipeline.features.stream
     streams = {own.name: own} | {stream.name: stream for stream in pipeline.streams}
-    formats = {source.stream.name: source.format for source in pipeline.sources if source.stream is not None}
     counts = {"events": 0, "rows": 0, "refused": 0}
     at = dict.fromkeys(streams, 0)
     for name, events in _runs(iter_events(paths, streams), own.name):
-        outcome = engine.push_messages(
-            events, stream=name, format=formats.get(name, "json"), score=pipeline.model is not None,
-            reasons=pipeline.reasons,
-        )  # fmt: skip
+        outcome = engine.push_messages(events, stream=name, score=pipeline.model is not None, reasons=pipeline.reasons)
         of = outcome.message.tolist()
         ids = [f"{name}-{at[name] + place}" for place in of]
         lines = outcome.encode(ids=ids, reasons=bool(pipeline.reasons))
