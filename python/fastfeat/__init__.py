@@ -23,7 +23,7 @@ from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
 from fastfeat.formats import ArrowIpc, Avro, Json, Protobuf
 from fastfeat.lookups import Lookup
-from fastfeat.pipeline import Kafka, Pipeline
+from fastfeat.pipeline import Kafka, Pipeline, Repartition, repartition
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
 from fastfeat.streams import Stream
 from fastfeat.windows import hopping, last, rolling, session, since, tumbling
@@ -60,6 +60,7 @@ __all__ = [
     "Problem",
     "Protobuf",
     "RefusedMessage",
+    "Repartition",
     "Row",
     "ScoreResult",
     "Stream",
@@ -75,6 +76,7 @@ __all__ = [
     "last",
     "lit",
     "rate",
+    "repartition",
     "rolling",
     "session",
     "since",

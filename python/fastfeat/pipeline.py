@@ -16,7 +16,7 @@ from fastfeat.streams import Stream
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["Kafka", "Pipeline"]
+__all__ = ["Kafka", "Pipeline", "Repartition", "repartition"]
 
 GUARANTEES: Final = ("exactly_once", "at_least_once")
 STARTS: Final = ("earliest", "latest")
@@ -136,3 +136,85 @@ class Pipeline:
     def transactional_id(self, group: str, partition: int) -> str:
         """The id that a partition's producers have in common, whichever worker they run in."""
         return f"{self.name}-{group}-{self.sources[0].topic}-{partition}"
+
+
+@dataclass(frozen=True)
+class Repartition:
+    """What `fastfeat worker app:by_merchant` runs: the messages of a topic, once each, under another key.
+
+    Made by `repartition`.
+    """
+
+    name: str
+    _: KW_ONLY
+    source: Kafka
+    by: tuple[str, ...]
+    sink: Kafka
+    dead_letters: Kafka | None = None
+    partitions: int | None = None
+    guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
+
+    @property
+    def sources(self) -> tuple[Kafka, ...]:
+        """The one that it has."""
+        return (self.source,)
+
+    @property
+    def journal(self) -> None:
+        """The order of one source is its own."""
+        return
+
+    def transactional_id(self, group: str, partition: int) -> str:
+        """As for a pipeline."""
+        return f"{self.name}-{group}-{self.source.topic}-{partition}"
+
+
+def repartition(
+    name: str,
+    source: Kafka,
+    *,
+    by: str | Sequence[str],
+    to: Kafka,
+    dead_letters: Kafka | None = None,
+    partitions: int | None = None,
+    guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once",
+) -> Repartition:
+    """Sends the messages of a topic to another one, keyed by other fields, so that a key's state has one owner.
+
+    A pipeline over `to` then sees all events of a merchant in one partition. Messages are JSON; the fields of `by`
+    are their key, by which Kafka's usual hash finds the partition. If the topic is not there, a worker creates it with
+    `partitions`, by default as many as the source has. Messages of one source partition stay in order; of several they
+    mix, and the streams of `to` need a `lateness` that covers how far apart they are.
+
+    >>> payments = Stream("payments", {"ts": Timestamp("us"), "merchant": String()}, time="ts")
+    >>> made = repartition(
+    ...     "by-merchant", Kafka("payments", stream=payments), by="merchant", to=Kafka("payments.by-merchant")
+    ... )
+    >>> made.by
+    ('merchant',)
+    """
+    place = f"repartition {shown(name)}"
+    check_text(place, "the name", name)
+    fields = (by,) if isinstance(by, str) else tuple(by)
+    if not isinstance(source, Kafka) or source.stream is None:
+        raise DefinitionError(place, f"source {shown(source)} has no stream; write ff.Kafka(..., stream=payments)")
+    if source.format != format_of("json"):
+        raise DefinitionError(place, f"messages of {source!r} are {source.format}; only JSON is repartitioned")
+    for field_name in fields:
+        if field_name not in source.stream.fields:
+            hint = nearest(str(field_name), source.stream.fields) or f" it has {', '.join(source.stream.fields)}"
+            raise DefinitionError(place, f"`{source.stream.name}` has no field {shown(field_name)};{hint}")
+    if not fields:
+        raise DefinitionError(place, "by is empty; write by='merchant'")
+    topics = [each.topic for each in (source, to, dead_letters) if each is not None]
+    if len(set(topics)) < len(topics):
+        raise DefinitionError(
+            place, f"a topic of {', '.join(topics)} is named twice; a worker would read what it writes"
+        )
+    if partitions is not None and (isinstance(partitions, bool) or not isinstance(partitions, int) or partitions < 1):
+        raise DefinitionError(place, f"partitions is {shown(partitions)}; write how many, 1 or more")
+    if guarantee not in GUARANTEES:
+        raise DefinitionError(place, f"guarantee is {shown(guarantee)}; write one of {', '.join(GUARANTEES)}")
+    return Repartition(
+        name, source=source, by=fields, sink=to, dead_letters=dead_letters, partitions=partitions, guarantee=guarantee
+    )

@@ -39,6 +39,14 @@ pipeline = ff.Pipeline(
     guarantee=os.environ.get("SCENE_GUARANTEE", "exactly_once"),
     checkpoint=FOLDER,
 )
+by_merchant = ff.repartition(
+    NAME,
+    SOURCES[0],
+    by="merchant",
+    to=ff.Kafka(f"{NAME}.by-merchant"),
+    dead_letters=SINKS["dead_letters"],
+    partitions=3,
+)
 two_sources = ff.Pipeline(
     NAME,
     both,

@@ -1,5 +1,6 @@
 """What is seen of a worker from outside: health, metrics, dry runs, exit codes, several sources, dead letters."""
 
+import asyncio
 import json
 import os
 import random
@@ -13,6 +14,8 @@ import urllib.request
 
 import fastfeat as ff
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from fastfeat import Engine
 from kafka import app_of_a_user as app
 from kafka.broker import free_port
@@ -304,16 +307,83 @@ def test_events_that_are_gone_are_an_error_and_no_gap(scene):
 
 
 def delete_before(scene, offset):
-    import asyncio
+    places = [TopicPartition(f"{scene.name}.payments", number) for number in range(scene.partitions)]
+    admin(scene, lambda client: client.delete_records({place: RecordsToDelete(offset) for place in places}))
 
-    from aiokafka import TopicPartition
-    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-    async def delete():
-        admin = AIOKafkaAdminClient(bootstrap_servers=scene.address)
-        await admin.start()
-        places = [TopicPartition(f"{scene.name}.payments", number) for number in range(scene.partitions)]
-        await admin.delete_records({place: RecordsToDelete(offset) for place in places})
-        await admin.close()
+def admin(scene, ask):
+    async def asked():
+        client = AIOKafkaAdminClient(bootstrap_servers=scene.address)
+        await client.start()
+        await ask(client)
+        await client.close()
 
-    asyncio.run(delete())
+    asyncio.run(asked())
+
+
+def test_a_topic_that_is_deleted_is_told_and_ends_the_worker(scene):
+    scene.send(payments(300))
+    worker = scene.worker(give_up_after_s=2, publish_deadline_ms=800, request_timeout_ms=1_500)
+    scene.wait()
+    admin(scene, lambda client: client.delete_topics([f"{scene.name}.scored"]))
+    scene.send(payments(300, seed=8, begin=300))
+    assert worker.wait(60) == 3
+    assert "longer than give_up_after_s=2 allows" in scene.logs()
+
+
+def test_a_span_for_each_step(scene, monkeypatch):
+    from fastfeat.config import read_settings
+    from fastfeat.worker import Worker
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    trace.set_tracer_provider(provider)
+    source = ff.Kafka(f"{scene.name}.payments", stream=app.payments)
+    pipeline = ff.Pipeline(scene.name, app.features, sources=[source], checkpoint=scene.folder / "checkpoints")
+    settings = read_settings(servers=scene.address, group=scene.name, traces=True)
+    scene.send(payments(200))
+
+    async def run():
+        worker = Worker(pipeline, settings)
+        task = asyncio.create_task(worker.run())
+        while sum(unit.counters.events for unit in worker.units.values()) < 200:
+            await asyncio.sleep(0.05)
+            assert not task.done()
+        worker.stop()
+        return await task
+
+    assert asyncio.run(run()) == 0
+    names = {span.name for span in spans.get_finished_spans()}
+    assert names >= {"StartProducer", "AskCommitted", "Pin", "Read", "Publish", "Snapshot"}
+    published = next(span for span in spans.get_finished_spans() if span.name == "Publish")
+    assert published.attributes["partition"] in (0, 1)
+    assert published.attributes["end"][0] > published.attributes["begin"][0]
+
+
+def test_a_repartition_sends_each_message_once_to_the_owner_of_its_key(kafka, name, tmp_path):
+    scene, choose = Scene(kafka, name, tmp_path, target="by_merchant"), random.Random(9)
+    try:
+        for number in range(3):
+            scene.send(payments(500, seed=number, begin=500 * number))
+            process = scene.worker()
+            time.sleep(choose.uniform(0.8, 1.6))
+            process.kill()
+            process.wait()
+        scene.worker()
+        scene.wait()
+        scene.partitions = 3
+        moved = scene.read("by-merchant")
+        owners = {}
+        for number, records in moved.items():
+            for record in records:
+                assert json.loads(record.value)["merchant"].encode() == record.key
+                assert owners.setdefault(record.key, number) == number
+        sent = [value for values in scene.sent.values() for value in values if value != b'{"ts": ']
+        assert sorted(record.value for records in moved.values() for record in records) == sorted(sent)
+        assert len(set(owners.values())) > 1
+    finally:
+        scene.close()

@@ -10,9 +10,9 @@ from typing import Any
 from fastfeat.engine import Engine
 from fastfeat.errors import nearest, shown
 from fastfeat.features import FeatureSet
-from fastfeat.pipeline import Pipeline
+from fastfeat.pipeline import Pipeline, Repartition
 
-__all__ = ["LoadError", "load_features", "load_object", "load_pipeline"]
+__all__ = ["LoadError", "load_features", "load_object", "load_pipeline", "load_work"]
 
 
 class LoadError(Exception):
@@ -34,6 +34,14 @@ def load_pipeline(target: str) -> Pipeline:
     found = load_object(target)
     if not isinstance(found, Pipeline):
         raise LoadError(f"`{target}` is {shown(found)}; name an ff.Pipeline(...)")
+    return found
+
+
+def load_work(target: str) -> Pipeline | Repartition:
+    """What a worker can run."""
+    found = load_object(target)
+    if not isinstance(found, (Pipeline, Repartition)):
+        raise LoadError(f"`{target}` is {shown(found)}; name an ff.Pipeline(...) or what ff.repartition(...) returned")
     return found
 
 

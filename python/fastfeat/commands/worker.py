@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from fastfeat.commands.loading import LoadError, load_pipeline
+from fastfeat.commands.loading import LoadError, load_work
 from fastfeat.errors import FastfeatError
 
 __all__ = ["run"]
@@ -22,7 +22,7 @@ def run(target: str, config: Path | None, dry_run: bool) -> int:
         from fastfeat.worker import run as run_worker
 
         settings = read_settings(config)
-        pipeline = load_pipeline(target)
+        pipeline = load_work(target)
         log_to_stderr(settings.log_level)
         if settings.traces:
             _trace_to_exporter()

@@ -169,6 +169,11 @@ class Topics:
         async with self._admin() as admin:
             with contextlib.suppress(TopicAlreadyExistsError):
                 await admin.create_topics([NewTopic(topic, partitions, -1, topic_configs=dict(configs or {}))])
+        # It is not everywhere at once.
+        for _ in range(50):
+            if topic in await self.partitions([topic]):
+                return
+            await asyncio.sleep(0.1)
 
     @contextlib.asynccontextmanager
     async def _admin(self) -> Any:

@@ -15,10 +15,11 @@ from fastfeat.config import Settings
 from fastfeat.engine import Engine
 from fastfeat.errors import CheckpointError, FastfeatError
 from fastfeat.metrics import Counters, collector
-from fastfeat.pipeline import Pipeline
+from fastfeat.pipeline import Pipeline, Repartition
 from fastfeat.sinks.kafka import Plain, Publisher, Transactional
 from fastfeat.sources.kafka import KafkaError, Membership, OffsetLost, Topics
 from fastfeat.worker.http import Server
+from fastfeat.worker.router import Router
 from fastfeat.worker.state import State
 from fastfeat.worker.traces import traced
 from fastfeat.worker.unit import Unit
@@ -39,7 +40,7 @@ JOURNAL: Final = {"retention.ms": "-1", "cleanup.policy": "delete"}
 class Worker:
     """Runs a pipeline until it is stopped or cannot go on."""
 
-    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline | Repartition, settings: Settings) -> None:
         self.pipeline, self.settings = pipeline, settings
         self.units: dict[int, Unit] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -53,13 +54,15 @@ class Worker:
 
     async def check(self) -> dict[str, int]:
         """What a start needs, without starting: features and model compile, topics are there. Their partitions."""
-        Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
+        if isinstance(self.pipeline, Pipeline):
+            Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
         named = [source.topic for source in self.pipeline.sources]
         outputs = [each.topic for each in (self.pipeline.sink, self.pipeline.dead_letters) if each is not None]
         journal = [] if self.pipeline.journal is None else [self.pipeline.journal]
         found = await self._topics.partitions([*named, *outputs, *journal])
+        made = [self.pipeline.sink.topic] if isinstance(self.pipeline, Repartition) else []
         for topic in (*named, *outputs):
-            if topic not in found:
+            if topic not in found and topic not in made:
                 raise KafkaError(f"topic `{topic}` is not there; create it, or correct its name in the pipeline")
         counts = {topic: found[topic] for topic in named}
         if len(set(counts.values())) > 1:
@@ -115,6 +118,9 @@ class Worker:
 
     async def _join(self) -> Membership:
         found = await self.check()
+        if isinstance(self.pipeline, Repartition) and self.pipeline.sink.topic not in found:
+            count = self.pipeline.partitions or found[self.pipeline.source.topic]
+            await self._topics.create(self.pipeline.sink.topic, count)
         if self.pipeline.journal is not None and self.pipeline.journal not in found:
             await self._topics.create(self.pipeline.journal, found[self.pipeline.sources[0].topic], JOURNAL)
         membership = Membership(
@@ -159,8 +165,7 @@ class Worker:
             unit.counters.engine = unit.stats() or unit.counters.engine
 
     def _begin(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        folder = Path(self.settings.checkpoint or self.pipeline.checkpoint) / self.settings.group / f"{number:05d}"
-        state = State(self.pipeline, folder, keep=self.settings.checkpoint_keep)
+        state = self._state(number)
         unit = Unit(number, self.pipeline, self.settings, self._topics, self._publisher(number), state)
         if self.settings.traces:
             traced(unit)
@@ -177,6 +182,12 @@ class Worker:
 
         task.add_done_callback(ended)
         log.info("partition begins", extra={"partition": number})
+
+    def _state(self, number: int) -> State | Router:
+        if isinstance(self.pipeline, Repartition):
+            return Router(self.pipeline)
+        folder = Path(self.settings.checkpoint or self.pipeline.checkpoint) / self.settings.group / f"{number:05d}"
+        return State(self.pipeline, folder, keep=self.settings.checkpoint_keep)
 
     def _publisher(self, number: int) -> Publisher:
         settings, deadline_s = self.settings, self.settings.publish_deadline_ms / 1_000
@@ -269,7 +280,7 @@ class Worker:
         return healthy, ready, about
 
 
-def run(pipeline: Pipeline, settings: Settings, *, dry_run: bool = False) -> int:
+def run(pipeline: Pipeline | Repartition, settings: Settings, *, dry_run: bool = False) -> int:
     """Runs a worker in this thread, or checks everything and starts nothing."""
 
     async def main() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from fastfeat.pipeline import Pipeline
+from fastfeat.pipeline import Pipeline, Repartition
 from fastfeat.protocol import Position
 from fastfeat.sinks.kafka import Batch
 from fastfeat.worker.state import RECORD_BYTES_MAX, Results
@@ -21,11 +21,18 @@ HEADER_CHARS_MAX: Final = 2_000
 
 
 def batches(
-    pipeline: Pipeline, number: int, results: Results, begin: Position, end: Position, partitions: Mapping[str, int]
+    pipeline: Pipeline | Repartition,
+    number: int,
+    results: Results,
+    begin: Position,
+    end: Position,
+    partitions: Mapping[str, int],
 ) -> list[Batch]:
     """All that goes out for one stretch of events. Rows go to the partition of the sink that has the same number."""
     made = []
-    if pipeline.sink is not None and results.values:
+    if isinstance(pipeline, Repartition):
+        made += _by_key(pipeline.sink.topic, results, partitions[pipeline.sink.topic])
+    elif pipeline.sink is not None and results.values:
         topic = pipeline.sink.topic
         made.append(Batch(topic, number % partitions[topic], results.keys, results.values, results.timestamps_ms))
     if pipeline.dead_letters is not None and results.refused:
@@ -34,6 +41,29 @@ def batches(
     if pipeline.journal is not None:
         made.append(Batch(pipeline.journal, number, [None], [journal_entry(begin, end)], [0]))
     return made
+
+
+def _by_key(topic: str, results: Results, partitions: int) -> list[Batch]:
+    """Each row in the partition of its key, as Kafka's own clients find it."""
+    from aiokafka.partitioner import murmur2
+
+    found: dict[int, list[int]] = {}
+    numbers: dict[bytes, int] = {}
+    for place, key in enumerate(results.keys):
+        assert key is not None
+        if (number := numbers.get(key)) is None:
+            number = numbers[key] = (murmur2(key) & 0x7FFFFFFF) % partitions
+        found.setdefault(number, []).append(place)
+    return [
+        Batch(
+            topic,
+            number,
+            [results.keys[place] for place in places],
+            [results.values[place] for place in places],
+            [results.timestamps_ms[place] for place in places],
+        )
+        for number, places in sorted(found.items())
+    ]
 
 
 def _dead_letters(topic: str, partition: int, refused: Sequence[tuple[Any, str, str, str]]) -> Batch:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from fastfeat.config import Settings
 from fastfeat.errors import CheckpointError
 from fastfeat.metrics import Counters
-from fastfeat.pipeline import Pipeline
+from fastfeat.pipeline import Pipeline, Repartition
 from fastfeat.protocol import (
     Action,
     AskCommitted,
@@ -41,6 +41,7 @@ from fastfeat.sinks.kafka import Offsets, Publisher, PublishError
 from fastfeat.sources.kafka import KafkaError, OffsetLost, Reader, Topics
 from fastfeat.worker.outgoing import batches, in_order, metadata, origin_and_token
 from fastfeat.worker.replay import stretches, up_to
+from fastfeat.worker.router import Router
 from fastfeat.worker.state import Results, State
 
 __all__ = ["GaveUp", "StateLost", "Unit"]
@@ -69,7 +70,13 @@ class Unit:
     """Partition `number` of every source, with a state, a producer and a reader of its own."""
 
     def __init__(
-        self, number: int, pipeline: Pipeline, settings: Settings, topics: Topics, publisher: Publisher, state: State
+        self,
+        number: int,
+        pipeline: Pipeline | Repartition,
+        settings: Settings,
+        topics: Topics,
+        publisher: Publisher,
+        state: State | Router,
     ) -> None:
         self.number = number
         self.counters = Counters()
@@ -310,6 +317,8 @@ class Unit:
             self.state.journal = ends
         path = await asyncio.to_thread(self.state.checkpoint, position)
         self._snapshot_at = time.monotonic()
+        if path is None:
+            return Done()
         self.counters.took("checkpoint", time.perf_counter() - begun)
         self.counters.checkpointed(path.stat().st_size)
         log.info("checkpoint written", extra={"partition": self.number, "position": list(position)})
