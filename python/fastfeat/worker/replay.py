@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from fastfeat.protocol import Position
-from fastfeat.sources.kafka import Reader
+from fastfeat.sources.kafka import OffsetLost, Reader
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
@@ -23,6 +23,10 @@ async def up_to(reader: Reader, end: Position, *, rows_max: int) -> AsyncIterato
         (records,) = await reader.read(rows_max=rows_max, timeout_ms=READ_MS)
         if inside := [record for record in records if record.offset < end[0]]:
             yield inside
+        if not records and (await reader.ends())[0] < end[0]:
+            raise OffsetLost(
+                f"{reader.places}: the group has committed {end}, behind the end of the topic; was it made anew?"
+            )
         # The last offset before the end may be that of a marker, which is no record.
         if len(inside) < len(records) or (await reader.position())[0] >= end[0]:
             return

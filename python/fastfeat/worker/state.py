@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,8 +139,18 @@ class State:
         if pipeline.sink is None:
             return
         of = outcome.message.tolist()
-        ids = [f"{source.topic}-{records[i].partition}-{records[i].offset}" for i in of]
+        prefix = f"{source.topic}-{records[0].partition}-"
+        ids = [f"{prefix}{records[i].offset}" for i in of]
+        if len(of) != len(records):
+            ids = _told_apart(ids)
         values = outcome.encode(ids=ids, reasons=bool(pipeline.reasons))
+        present = [value for value in values if value is not None]
+        if len(present) == len(records) == len(of) and max(map(len, present)) <= RECORD_BYTES_MAX:
+            # As it is nearly always: a row for each record.
+            results.keys += [record.key for record in records]
+            results.values += present
+            results.timestamps_ms += [record.timestamp for record in records]
+            return
         for i, value in zip(of, values, strict=True):
             if value is not None and len(value) > RECORD_BYTES_MAX:
                 told = f"its row is {len(value)} bytes, more than the {RECORD_BYTES_MAX} that a message may have"
@@ -153,6 +164,16 @@ class State:
 
 def _name(position: Position) -> str:
     return "-".join(f"{offset:020d}" for offset in position)
+
+
+def _told_apart(ids: list[str]) -> list[str]:
+    """Of the rows of a message that has several: its id, a point, and their place in it."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for each in ids:
+        apart.append(f"{each}.{seen[each]}")
+        seen[each] += 1
+    return apart
 
 
 def _problems(problem: Any) -> str:

@@ -93,6 +93,7 @@ class Unit:
         self._partitions: Mapping[str, int] = {}
         self._snapshot_at = time.monotonic()
         self._failing_since: float | None = None
+        self._reading = True
         self._wake = asyncio.Event()
 
     def stop(self, *, checkpoint: bool) -> None:
@@ -131,7 +132,7 @@ class Unit:
             event = Failed(Fault.RETRIABLE if _passing(error) else Fault.FATAL, error)
         if isinstance(event, Failed):
             return self._failed(action, event)
-        if isinstance(action, (Publish, Read, Replay, Pin)):
+        if isinstance(action, (Publish, Replay, Pin)) or (isinstance(action, Read) and self._reading):
             self._failing_since = None
         return event
 
@@ -283,10 +284,14 @@ class Unit:
             if not _passing(error):
                 raise
             # Nothing was pushed yet, so the state is as good as before.
-            self._failed(Read(begin), Failed(Fault.RETRIABLE, error))
+            failed = self._failed(Read(begin), Failed(Fault.RETRIABLE, error))
             await self._reader.stop()
+            if failed.fault is Fault.FATAL:
+                return failed
+            self._reading = False
             await self._wait(3, Fault.RETRIABLE)
             return Processed(begin)
+        self._reading = True
         self.counters.lag = self._reader.lag()
         if count == 0:
             self.caught_up = True
