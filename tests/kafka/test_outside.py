@@ -252,8 +252,11 @@ def repair(data):
 
 def test_dead_letters_are_repaired_and_put_back(scene):
     scene.send(payments(1_500))
-    scene.worker()
+    worker = scene.worker()
     scene.wait()
+    # What comes back now is late, and would be refused again.
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
     (scene.folder / "repairs.py").write_text(REPAIR)
     replay = ["dead-letters", "replay", "kafka.app_of_a_user:pipeline", "--repair", "repairs:repair"]
     dead = [one for some in scene.seen()[1].values() for one in some]

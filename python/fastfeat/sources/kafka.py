@@ -161,14 +161,16 @@ class Topics:
             described = await admin.describe_topics(list(topics))
         return {one["topic"]: len(one["partitions"]) for one in described if not one["error_code"]}
 
-    async def create(self, topic: str, partitions: int, configs: Mapping[str, str] | None = None) -> None:
-        """Creates a topic, with the brokers' own replication; no error if it is there."""
+    async def create(self, topic: str, partitions: int, *, like: str, configs: Mapping[str, str] | None = None) -> None:
+        """Creates a topic with as many replicas as another one has; no error if it is there."""
         from aiokafka.admin import NewTopic
         from aiokafka.errors import TopicAlreadyExistsError
 
         async with self._admin() as admin:
+            (described,) = await admin.describe_topics([like])
+            replicas = len(described["partitions"][0]["replicas"])
             with contextlib.suppress(TopicAlreadyExistsError):
-                await admin.create_topics([NewTopic(topic, partitions, -1, topic_configs=dict(configs or {}))])
+                await admin.create_topics([NewTopic(topic, partitions, replicas, topic_configs=dict(configs or {}))])
         # It is not everywhere at once.
         for _ in range(50):
             if topic in await self.partitions([topic]):

@@ -120,9 +120,10 @@ class Worker:
         found = await self.check()
         if isinstance(self.pipeline, Repartition) and self.pipeline.sink.topic not in found:
             count = self.pipeline.partitions or found[self.pipeline.source.topic]
-            await self._topics.create(self.pipeline.sink.topic, count)
+            await self._topics.create(self.pipeline.sink.topic, count, like=self.pipeline.source.topic)
         if self.pipeline.journal is not None and self.pipeline.journal not in found:
-            await self._topics.create(self.pipeline.journal, found[self.pipeline.sources[0].topic], JOURNAL)
+            source = self.pipeline.sources[0].topic
+            await self._topics.create(self.pipeline.journal, found[source], like=source, configs=JOURNAL)
         membership = Membership(
             self._connection,
             [source.topic for source in self.pipeline.sources],
