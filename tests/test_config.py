@@ -1,7 +1,9 @@
 """Settings of the worker: where they come from, what they refuse, and that secrets stay secret."""
 
+from pathlib import Path
+
 import pytest
-from fastfeat.config import ConfigError, read_settings
+from fastfeat.config import ConfigError, Settings, read_settings
 
 
 def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
@@ -61,3 +63,8 @@ def test_a_file_that_is_not_there_or_no_toml(tmp_path):
     (tmp_path / "bad.toml").write_text("= = =")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_settings(tmp_path / "bad.toml")
+
+
+def test_the_guide_names_every_setting():
+    guide = (Path(__file__).parents[1] / "docs" / "guides" / "worker.md").read_text()
+    assert not [name for name in Settings.model_fields if f"`{name}`" not in guide]

@@ -19,7 +19,7 @@ from fastfeat import Engine, FastfeatError
 from kafka import app_of_a_user as app
 
 HERE = Path(__file__).parent
-SECONDS_MAX = 120
+SECONDS_MAX = int(os.environ.get("FASTFEAT_SECONDS", "120"))
 
 
 def payments(count, seed=7, begin=0, cards=40):

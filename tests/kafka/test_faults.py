@@ -98,7 +98,7 @@ def through_a_proxy(own, name, tmp_path, fate, module="fastfeat", **options):
     scene = Scene(own.address, name, tmp_path)
     scene.settings |= {"servers": f"127.0.0.1:{own.door}", "batch_rows": 50}
     try:
-        scene.send(payments(2_000))
+        scene.send(payments(2_000 if FRAMES <= 20 else 60 * FRAMES))
         scene.worker(module=module)
         scene.wait()
         time.sleep(options.get("late_seconds", 0) + 0.2)

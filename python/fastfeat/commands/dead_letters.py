@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -23,7 +22,7 @@ def run(target: str, config: Path | None, repair: str | None, codes: list[str], 
     try:
         from fastfeat.config import read_settings
         from fastfeat.sinks.kafka import PublishError
-        from fastfeat.worker.letters import replay
+        from fastfeat.worker.letters import replay_now
     except ImportError as error:
         print(f'fastfeat dead-letters: {error}: pip install "fastfeat[kafka,worker]"', file=sys.stderr)
         return CANNOT
@@ -32,7 +31,7 @@ def run(target: str, config: Path | None, repair: str | None, codes: list[str], 
         function = None if repair is None else load_object(repair)
         if function is not None and not callable(function):
             raise LoadError(f"`{repair}` is no function; name one that takes bytes and gives bytes, or None")
-        counts = asyncio.run(replay(pipeline, settings, repair=function, codes=set(codes), dry_run=dry_run))
+        counts = replay_now(pipeline, settings, repair=function, codes=set(codes), dry_run=dry_run)
     except (FastfeatError, LoadError) as error:
         print(f"fastfeat dead-letters: {error}", file=sys.stderr)
         return CANNOT

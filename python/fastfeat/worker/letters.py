@@ -12,7 +12,7 @@ from fastfeat.pipeline import Pipeline
 from fastfeat.sinks.kafka import Batch, Transactional
 from fastfeat.sources.kafka import KafkaError, Reader, Topics
 
-__all__ = ["Repair", "replay"]
+__all__ = ["Repair", "replay", "replay_now"]
 
 Repair = Callable[[bytes], bytes | None]
 """From what was refused to what is put back; None leaves it."""
@@ -36,6 +36,13 @@ async def replay(
     for number in range(found[topic]):
         await _partition(pipeline, settings, topics, (topic, number), group, repair, codes, dry_run, counts)
     return counts
+
+
+def replay_now(
+    pipeline: Pipeline, settings: Settings, *, repair: Repair | None, codes: Collection[str], dry_run: bool
+) -> dict[str, int]:
+    """The same, for callers without a loop."""
+    return asyncio.run(replay(pipeline, settings, repair=repair, codes=codes, dry_run=dry_run))
 
 
 async def _partition(
