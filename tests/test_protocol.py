@@ -120,3 +120,15 @@ def test_an_owner_that_is_told_to_stop_stops_at_a_committed_position():
         driver.step()
     assert driver.closed
     assert driver.machine.committed == log.committed
+
+
+def test_an_owner_that_is_told_to_stop_does_not_try_again():
+    log = MemoryLog()
+    driver = Driver(log, Store(), inputs=1, fate=lambda step: "fail" if step == "action" else "ok", chosen=lambda n: 0)
+    for _ in range(20):
+        driver.step()
+    assert not driver.closed
+    driver.machine.stopping = True
+    for _ in range(3):
+        driver.step()
+    assert driver.closed

@@ -318,7 +318,8 @@ class Protocol:
         if isinstance(doing, Snapshot):
             # The state is as good as before; the next one is tried when it is due.
             return self._go_on()
-        if self.stopping and failed.fault is Fault.FENCED:
+        if self.stopping:
+            # Who comes next finds out what became of it.
             return Close()
         if isinstance(doing, (Replay, Read)):
             # Part of the events may have been pushed.
