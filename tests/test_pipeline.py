@@ -1,5 +1,8 @@
 """Pipelines are checked where they are written."""
 
+import re
+from pathlib import Path
+
 import fastfeat as ff
 import pytest
 from fastfeat import DefinitionError, Kafka, Pipeline, Stream, count
@@ -37,3 +40,12 @@ def test_partitions_have_one_transactional_id_whoever_owns_them():
     assert pipeline.transactional_id("g", 3) == "p-g-payments-3"
     assert pipeline.journal is None
     assert Pipeline("p", features, sources=[source, Kafka("l", stream=logins)]).journal == "p.journal"
+
+
+def test_what_the_guide_says_is_python():
+    guide = (Path(__file__).parents[1] / "docs" / "guides" / "worker.md").read_text()
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL):
+        exec(block, names)
+    assert names["pipeline"].guarantee == "exactly_once"
+    assert names["by_merchant"].sink == Kafka("payments.by-merchant")
