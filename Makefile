@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-memory bench-smoke bench-compare bench-plot stubs lock wheel clean
+.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-memory bench-smoke bench-worker test-broker-long bench-compare bench-plot stubs lock wheel clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,13 @@ test-rust: develop
 
 test-python: develop
 	$(BIN)/python -m pytest tests
+
+test-broker-long: develop ## the faults of the worker's tests in large numbers, on a real Kafka: an hour or more
+	FASTFEAT_KILLS=200 FASTFEAT_STOPS=50 FASTFEAT_REBALANCES=100 FASTFEAT_BROKER_KILLS=50 FASTFEAT_FRAMES=1000 FASTFEAT_SCHEDULES=50000 \
+	FASTFEAT_SECONDS=1800 $(BIN)/python -m pytest tests/kafka tests/test_protocol.py --timeout 7200
+
+bench-worker: develop ## a worker's throughput and latency, beside a bare loop of aiokafka
+	$(BIN)/python benches/worker/run.py
 
 check: format lint types stubs-check test ## format, lint, types and tests of both languages
 

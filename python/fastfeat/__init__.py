@@ -26,6 +26,7 @@ from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
 from fastfeat.formats import ArrowIpc, Avro, Json, Protobuf
 from fastfeat.lookups import Lookup
+from fastfeat.pipeline import Kafka, Pipeline, Repartition, repartition
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
 from fastfeat.schema_registry import SchemaRegistry
 from fastfeat.streams import Stream
@@ -53,15 +54,18 @@ __all__ = [
     "Int64",
     "InvalidEvent",
     "Json",
+    "Kafka",
     "LateEvent",
     "LateRecord",
     "Lookup",
     "MemoryLimit",
     "ModelError",
     "Outcome",
+    "Pipeline",
     "Problem",
     "Protobuf",
     "RefusedMessage",
+    "Repartition",
     "Row",
     "SchemaNotFound",
     "SchemaRegistry",
@@ -81,6 +85,7 @@ __all__ = [
     "last",
     "lit",
     "rate",
+    "repartition",
     "rolling",
     "session",
     "since",

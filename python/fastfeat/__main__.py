@@ -1,6 +1,7 @@
 """The command `fastfeat`, also `python -m fastfeat`. Needs typer and rich: `pip install "fastfeat[cli]"`.
 
-Exit codes: 0 done, 1 measured and the budget is not met, 2 what was asked for cannot be done (and stderr says why).
+Exit codes: 0 done, 1 measured and the budget is not met, 2 what was asked for cannot be done (and stderr says why);
+`worker` has 3, gave up on Kafka, and 4, the state cannot be restored.
 What a command needs is imported when it runs, so that `--help` is there at once.
 """
 
@@ -71,6 +72,74 @@ def _checkpoint(app: typer.Typer) -> None:
         raise typer.Exit(run(path, key, as_json))
 
 
+def _worker(app: typer.Typer) -> None:
+    """Registers `fastfeat worker`."""
+    import typer
+
+    @app.command()
+    def worker(
+        pipeline: str = typer.Argument(..., help="Where the pipeline is: module:object, e.g. app:pipeline."),
+        config: Path = typer.Option(None, "--config", help="Settings, TOML; by default fastfeat.toml if it is there."),
+        dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, start nothing."),
+    ) -> None:
+        """Kafka in, features and scores out, until it is stopped (SIGTERM).
+
+        Exit code 0: stopped in good order. 2: cannot start. 3: gave up on Kafka. 4: the state cannot be restored.
+        """
+        from fastfeat.commands.worker import run
+
+        raise typer.Exit(run(pipeline, config, dry_run))
+
+
+def _run(app: typer.Typer) -> None:
+    """Registers `fastfeat run`."""
+    import typer
+
+    @app.command("run")
+    def run_files(
+        pipeline: str = typer.Argument(..., help="Where the pipeline is: module:object, e.g. app:pipeline."),
+        inputs: list[str] = typer.Option(
+            ..., "--input", help="File of events (.parquet, .jsonl, - for stdin); STREAM=FILE for each of several."
+        ),
+        output: str = typer.Option("-", "--output", help="File of rows (.jsonl, .parquet); - for stdout."),
+        dead_letters: str = typer.Option(None, "--dead-letters", help="File (.jsonl) of the events that are refused."),
+    ) -> None:
+        """A pipeline over files, without a broker: the rows that a worker would publish, and a count on stderr.
+
+        Exit code 0: all events were taken, or refused and told. 2: it could not be done, and no file is left.
+        """
+        from fastfeat.commands.run import run
+
+        raise typer.Exit(run(pipeline, inputs, output, dead_letters))
+
+
+def _dead_letters(app: typer.Typer) -> None:
+    """Registers `fastfeat dead-letters replay`."""
+    import typer
+
+    letters = typer.Typer(no_args_is_help=True, help="Messages that a worker refused.")
+    app.add_typer(letters, name="dead-letters")
+
+    @letters.callback()
+    def dead_letters() -> None:
+        """Messages that a worker refused."""
+
+    @letters.command()
+    def replay(
+        pipeline: str = typer.Argument(..., help="Where the pipeline is: module:object, e.g. app:pipeline."),
+        repair: str = typer.Option(
+            None, "--repair", help="module:function from bytes to bytes, or None to leave a message where it is."
+        ),
+        code: list[str] = typer.Option([], "--code", help="Only those refused for this reason, e.g. late; repeat it."),
+        config: Path = typer.Option(None, "--config", help="Settings, TOML; by default fastfeat.toml if it is there."),
+        dry_run: bool = typer.Option(False, "--dry-run", help="Count what would be put back, and change nothing."),
+    ) -> None:
+        """Puts refused messages back into the topics that they came from, each once, repaired if you say how."""
+        from fastfeat.commands.dead_letters import run
+
+        raise typer.Exit(run(pipeline, config, repair, code, dry_run))
+
+
 def main() -> None:
     """Runs the command that the arguments name."""
     try:
@@ -93,6 +162,9 @@ def main() -> None:
 
     _bench(app)
     _checkpoint(app)
+    _worker(app)
+    _run(app)
+    _dead_letters(app)
     app()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from fastfeat.errors import FastfeatError
 from fastfeat.schema import Timestamp, instant_ns
 from fastfeat.streams import Stream
 
-__all__ = ["EventFileError", "read_events"]
+__all__ = ["EventFileError", "iter_events", "read_events"]
 
 PARQUET: Final = (".parquet", ".pq")
 LINES: Final = (".jsonl", ".ndjson", ".json")
@@ -27,16 +28,24 @@ class EventFileError(FastfeatError, ValueError):
 def read_events(
     paths: dict[str | None, Path], streams: dict[str, Stream], limit: int
 ) -> list[tuple[str | None, dict[str, Any] | bytes]]:
-    """At most `limit` events with the names of their streams, in order; those of several files merged by time.
+    """At most `limit` events of `iter_events`."""
+    return list(itertools.islice(iter_events(paths, streams), limit))
 
-    `streams` are by name; the one whose path has no name (None) is the first of them.
+
+def iter_events(
+    paths: dict[str | None, Path], streams: dict[str, Stream]
+) -> Iterator[tuple[str | None, dict[str, Any] | bytes]]:
+    """The events with the names of their streams, in order; those of several files merged by time.
+
+    `streams` are by name; the one whose path has no name (None) is the first of them. The path `-` is stdin.
     """
     own = next(iter(streams))
     if len(paths) == 1:
         ((name, path),) = paths.items()
-        return [(name, event) for event in itertools.islice(_read(path, streams[name or own]), limit)]
+        yield from ((name, event) for event in _read(path, streams[name or own]))
+        return
     merged = heapq.merge(*(_timed(name, path, streams[name or own]) for name, path in paths.items()), key=_when)
-    return [(name, event) for _, name, event in itertools.islice(merged, limit)]
+    yield from ((name, event) for _, name, event in merged)
 
 
 def _when(timed: tuple[int, str | None, Any]) -> int:
@@ -62,6 +71,9 @@ def _datetime(value: Any) -> datetime:
 
 
 def _read(path: Path, stream: Stream) -> Iterator[dict[str, Any] | bytes]:
+    if path == Path("-"):
+        yield from (line.rstrip(b"\r\n") for line in sys.stdin.buffer if line.strip())
+        return
     if not path.is_file():
         raise EventFileError(f"events `{path}` is no file; name a Parquet file or a file of JSON lines")
     if path.suffix in PARQUET:

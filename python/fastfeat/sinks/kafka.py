@@ -1,0 +1,248 @@
+"""Kafka as a sink: the one small interface behind which aiokafka's producer is. Batches and positions, together.
+
+aiokafka resends frames by itself, so that an older copy may still be on its way when the answer to the newer one is
+here. `publish` therefore tells whether any request failed on the way: then the producer has to be replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from fastfeat.protocol import Fault
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+
+__all__ = ["Batch", "Offsets", "Plain", "PublishError", "Publisher", "Transactional"]
+
+DROP_SECONDS_MAX: Final = 2.0
+START_SECONDS_MAX: Final = 60.0
+BATCH_BYTES: Final = 512 * 1_024
+BATCH_BYTES_MIN: Final = 8 * 1_024
+
+Header = tuple[str, bytes]
+Offsets = Mapping[tuple[str, int], tuple[int, str]]
+"""By topic and partition: the next offset, and what is kept beside it."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Messages for one partition, in order."""
+
+    topic: str
+    partition: int
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    timestamps_ms: Sequence[int]
+    headers: Sequence[Sequence[Header]] | None = None
+
+
+class PublishError(Exception):
+    """What went wrong, and what that means for the results."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class Commit(Protocol):
+    """Commits positions of the group without a transaction."""
+
+    async def __call__(self, offsets: Offsets) -> None:
+        """Raises if they may not have been committed."""
+
+
+class Publisher:
+    """Starts and drops a producer; what publishing means is told by its two kinds."""
+
+    def __init__(self, connection: Mapping[str, Any], *, deadline_s: float, compression: str | None = None) -> None:
+        self._connection = dict(connection)
+        self._deadline_s = deadline_s
+        self._compression = compression
+        self._batch_bytes = BATCH_BYTES
+        self._producer: AIOKafkaProducer | None = None
+        self._failures = 0
+
+    def _options(self) -> dict[str, Any]:
+        return {}
+
+    async def start(self) -> None:
+        """Drops the producer there is and starts a new one."""
+        from aiokafka import AIOKafkaProducer
+        from aiokafka.errors import KafkaError
+
+        await self.drop()
+        producer = AIOKafkaProducer(
+            max_batch_size=self._batch_bytes,
+            max_request_size=2 * BATCH_BYTES,
+            compression_type=self._compression,
+            enable_idempotence=True,
+            **self._connection,
+            **self._options(),
+        )
+        self._watch(producer)
+        try:
+            self._producer = producer
+            await asyncio.wait_for(producer.start(), START_SECONDS_MAX)
+        except (KafkaError, OSError, asyncio.TimeoutError) as error:
+            await self.drop()
+            raise _told(error, "the producer could not start") from error
+
+    def _watch(self, producer: AIOKafkaProducer) -> None:
+        """Counts requests that failed: their frames may arrive yet."""
+        client, send = producer.client, producer.client.send
+
+        async def watched(*arguments: Any, **options: Any) -> Any:
+            try:
+                return await send(*arguments, **options)
+            except BaseException:
+                self._failures += 1
+                raise
+
+        client.send = watched
+
+    async def drop(self) -> None:
+        """Lets go of the producer without waiting for anything that it has in hand."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        producer._closed = True
+        sender = producer._sender.sender_task
+
+        async def refuse(*_: Any, **__: Any) -> Any:
+            raise asyncio.CancelledError
+
+        producer.client.send = refuse
+        with contextlib.suppress(BaseException):
+            if sender is not None:
+                sender.cancel()
+                await asyncio.wait([sender], timeout=DROP_SECONDS_MAX)
+                sender.cancel()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(producer.client.close(), DROP_SECONDS_MAX)
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        assert self._producer is not None
+        return len(await self._producer.partitions_for(topic))
+
+    async def publish(self, batches: Sequence[Batch], offsets: Offsets) -> bool:
+        """Sends all and commits. Whether any request failed on the way, though all went well in the end."""
+        from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+        if self._producer is None:
+            raise PublishError(Fault.AMBIGUOUS, "there is no producer")
+        before = self._failures
+        try:
+            await asyncio.wait_for(self._publish(self._producer, batches, offsets), self._deadline_s)
+        except MessageSizeTooLargeError as error:
+            if self._batch_bytes <= BATCH_BYTES_MIN:
+                topics = ", ".join(sorted({each.topic for each in batches}))
+                raise PublishError(Fault.FATAL, f"{error}; raise max.message.bytes of {topics}") from error
+            self._batch_bytes //= 2
+            raise PublishError(Fault.AMBIGUOUS, f"{error}; going on with batches half as large") from error
+        except asyncio.TimeoutError as error:
+            raise PublishError(Fault.AMBIGUOUS, f"publishing took longer than {self._deadline_s} s") from error
+        except (KafkaError, OSError, AssertionError) as error:
+            raise _told(error, "publishing failed") from error
+        return self._failures != before
+
+    async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
+        raise AssertionError("a kind of Publisher says how")
+
+    async def _send(self, producer: AIOKafkaProducer, batches: Sequence[Batch]) -> list[asyncio.Future[Any]]:
+        futures = []
+        for batch in batches:
+            builder = producer.create_batch()
+            headers = batch.headers or [()] * len(batch.keys)
+            append = builder.append
+            for key, value, timestamp, heads in zip(
+                batch.keys, batch.values, batch.timestamps_ms, headers, strict=True
+            ):
+                if append(key=key, value=value, timestamp=timestamp, headers=heads or []) is None:
+                    futures.append(await producer.send_batch(builder, batch.topic, partition=batch.partition))
+                    builder = producer.create_batch()
+                    append = builder.append
+                    append(key=key, value=value, timestamp=timestamp, headers=heads or [])
+            if builder.record_count():
+                futures.append(await producer.send_batch(builder, batch.topic, partition=batch.partition))
+        return futures
+
+
+class Transactional(Publisher):
+    """Rows, dead letters and positions in one transaction; a new producer shuts the older ones of its id out."""
+
+    def __init__(
+        self,
+        connection: Mapping[str, Any],
+        *,
+        transactional_id: str,
+        group: str,
+        transaction_timeout_ms: int,
+        deadline_s: float,
+        compression: str | None = None,
+    ) -> None:
+        super().__init__(connection, deadline_s=deadline_s, compression=compression)
+        self._id, self._group, self._timeout_ms = transactional_id, group, transaction_timeout_ms
+
+    def _options(self) -> dict[str, Any]:
+        return {"transactional_id": self._id, "transaction_timeout_ms": self._timeout_ms}
+
+    async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
+        await producer.begin_transaction()
+        futures = await self._send(producer, batches)
+        await self._add_offsets(producer, offsets)
+        await _all(futures)
+        await self._commit(producer)
+
+    async def _add_offsets(self, producer: AIOKafkaProducer, offsets: Offsets) -> None:
+        await producer.send_offsets_to_transaction(_kafka_offsets(offsets), self._group)
+
+    async def _commit(self, producer: AIOKafkaProducer) -> None:
+        await producer.commit_transaction()
+
+
+class Plain(Publisher):
+    """Rows first, then the positions: after a failure in between, rows come twice."""
+
+    def __init__(
+        self, connection: Mapping[str, Any], *, commit: Commit, deadline_s: float, compression: str | None = None
+    ) -> None:
+        super().__init__(connection, deadline_s=deadline_s, compression=compression)
+        self._commit = commit
+
+    async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
+        await _all(await self._send(producer, batches))
+        await self._commit(offsets)
+
+
+def _kafka_offsets(offsets: Offsets) -> dict[Any, Any]:
+    from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+    return {TopicPartition(*place): OffsetAndMetadata(*offset) for place, offset in offsets.items()}
+
+
+async def _all(futures: list[asyncio.Future[Any]]) -> None:
+    for result in await asyncio.gather(*futures, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _told(error: BaseException, what: str) -> PublishError:
+    """What an error of the client means."""
+    from aiokafka import errors
+
+    fenced = (errors.ProducerFenced, errors.InvalidProducerEpoch)
+    fatal = (
+        errors.TransactionalIdAuthorizationFailed,
+        errors.TopicAuthorizationFailedError,
+        errors.GroupAuthorizationFailedError,
+        errors.AuthenticationFailedError,
+        errors.UnsupportedVersionError,
+    )
+    fault = Fault.FENCED if isinstance(error, fenced) else Fault.FATAL if isinstance(error, fatal) else Fault.AMBIGUOUS
+    return PublishError(fault, f"{what}: {type(error).__name__} {error}".rstrip())

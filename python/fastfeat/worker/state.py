@@ -1,0 +1,180 @@
+"""The state of one partition: an engine, its checkpoints by position, and what it makes of records.
+
+A checkpoint's name is the position that it stands at, and equal positions mean equal bytes. So it does no harm when
+an owner that does not yet know it lost the partition writes or prunes in the same folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fastfeat.engine import Engine
+from fastfeat.errors import CheckpointError, CheckpointWarning
+from fastfeat.pipeline import Pipeline
+from fastfeat.protocol import Position
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+
+__all__ = ["RECORD_BYTES_MAX", "Results", "State"]
+
+SUFFIX: Final = ".ff"
+RECORD_BYTES_MAX: Final = 1_000_000
+"""Of one message that goes out: below what brokers take by default."""
+
+
+@dataclass
+class Results:
+    """What came of some records: rows, and records that were refused."""
+
+    keys: list[bytes | None] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+    timestamps_ms: list[int] = field(default_factory=list)
+    refused: list[tuple[Any, str, str, str]] = field(default_factory=list)
+    """The record, and why: code, message, problems as JSON."""
+    events: int = 0
+
+
+class State:
+    """The engine of a partition. Nothing here knows Kafka, but that records have a key, a value and an offset."""
+
+    def __init__(self, pipeline: Pipeline, folder: Path, *, keep: int) -> None:
+        self.folder = folder
+        self.engine: Engine | None = None
+        self.journal = 0
+        """Where the journal of several sources is read from after a restore."""
+        self._pipeline, self._keep = pipeline, keep
+
+    def empty(self) -> None:
+        """An engine that has seen nothing."""
+        self.engine = Engine(self._pipeline.features, **self._options())
+        self.journal = 0
+
+    def drop(self) -> None:
+        """Lets go of the state."""
+        self.engine = None
+
+    def restore(self, at_most: Position) -> Position | None:
+        """Takes the newest checkpoint that is whole and not ahead; None if there is none."""
+        self.engine = None
+        for path, _ in self._checkpoints(at_most):
+            try:
+                engine = Engine.restore(self._pipeline.features, path, **self._options())
+            except CheckpointError as error:
+                if error.fault != "damaged":
+                    raise
+                warnings.warn(str(error), CheckpointWarning, stacklevel=2)
+                continue
+            except FileNotFoundError:
+                continue
+            position = tuple(engine.offsets["position"])
+            if any(a > b for a, b in zip(position, at_most, strict=True)):
+                continue
+            self.engine, self.journal = engine, engine.offsets["journal"]
+            return position
+        return None
+
+    def checkpoint(self, position: Position) -> Path:
+        """Writes a checkpoint of this position, and lets the oldest go."""
+        assert self.engine is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{_name(position)}{SUFFIX}"
+        offsets = {"position": list(position), "journal": self.journal}
+        written = self.engine.checkpoint(path, offsets=offsets)
+        self._prune(position)
+        return written
+
+    def _options(self) -> dict[str, Any]:
+        # A stream without features of its own is known by name all the same.
+        return {"model": self._pipeline.model, "streams": self._pipeline.streams, **self._pipeline.engine}
+
+    def _checkpoints(self, at_most: Position | None = None) -> list[tuple[Path, Position]]:
+        """The newest first."""
+        found = []
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            with contextlib.suppress(ValueError):
+                position = tuple(int(part) for part in path.stem.split("-"))
+                if at_most is None or all(a <= b for a, b in zip(position, at_most, strict=True)):
+                    found.append((path, position))
+        return sorted(found, key=lambda each: sum(each[1]), reverse=True)
+
+    def _prune(self, newest: Position) -> None:
+        for path, _ in self._checkpoints(newest)[self._keep :]:
+            path.unlink(missing_ok=True)
+        for path in self.folder.glob(f".*{SUFFIX}.*.part"):
+            # Of a writer that was killed: it wrote at a position that is behind this one.
+            with contextlib.suppress(ValueError, OSError):
+                if sum(int(part) for part in path.name[1:].split(SUFFIX)[0].split("-")) < sum(newest):
+                    path.unlink()
+
+    def push(self, place: int, records: Sequence[ConsumerRecord[Any, Any]], results: Results | None) -> None:
+        """Takes records of a source, in order. Without `results` they were published before: only the state moves."""
+        assert self.engine is not None
+        if not records:
+            return
+        pipeline, source = self._pipeline, self._pipeline.sources[place]
+        assert source.stream is not None
+        # Scoring changes no state, so a replay leaves it out.
+        wanted = results is not None
+        outcome = self.engine.push_messages(
+            [record.value for record in records],
+            stream=source.stream.name,
+            format=source.format,
+            score=wanted and pipeline.model is not None,
+            reasons=pipeline.reasons if wanted else 0,
+        )
+        if results is None:
+            return
+        results.events += len(records)
+        for problem in outcome.problems:
+            record = records[int(outcome.message[problem.index])]
+            results.refused.append((record, problem.code, problem.message, _problems(problem)))
+        if pipeline.sink is None:
+            return
+        of = outcome.message.tolist()
+        prefix = f"{source.topic}-{records[0].partition}-"
+        ids = [f"{prefix}{records[i].offset}" for i in of]
+        if len(of) != len(records):
+            ids = _told_apart(ids)
+        values = outcome.encode(ids=ids, reasons=bool(pipeline.reasons))
+        present = [value for value in values if value is not None]
+        if len(present) == len(records) == len(of) and max(map(len, present)) <= RECORD_BYTES_MAX:
+            # As it is nearly always: a row for each record.
+            results.keys += [record.key for record in records]
+            results.values += present
+            results.timestamps_ms += [record.timestamp for record in records]
+            return
+        for i, value in zip(of, values, strict=True):
+            if value is not None and len(value) > RECORD_BYTES_MAX:
+                told = f"its row is {len(value)} bytes, more than the {RECORD_BYTES_MAX} that a message may have"
+                results.refused.append((records[i], "too_large", told, "[]"))
+            elif value is not None:
+                record = records[i]
+                results.keys.append(record.key)
+                results.values.append(value)
+                results.timestamps_ms.append(record.timestamp)
+
+
+def _name(position: Position) -> str:
+    return "-".join(f"{offset:020d}" for offset in position)
+
+
+def _told_apart(ids: list[str]) -> list[str]:
+    """Of the rows of a message that has several: its id, a point, and their place in it."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for each in ids:
+        apart.append(f"{each}.{seen[each]}")
+        seen[each] += 1
+    return apart
+
+
+def _problems(problem: Any) -> str:
+    return json.dumps([list(map(str, each)) for each in problem.problems], ensure_ascii=False)
