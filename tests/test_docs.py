@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fastfeat import aggregations, printing, windows
+from fastfeat import aggregations, formats, printing, windows
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 INDEX = REFERENCE / "README.md"
@@ -19,6 +19,7 @@ NAMES = {
     "aggregations": {*aggregations.KINDS, *aggregations.WITH_ARGUMENTS},
     "windows": {"all", *(kind.__name__.lower() for kind in windows.WINDOWS)},
     "functions": METHODS.union(*TABLES),
+    "formats": {kind.name for kind in formats.KINDS},
 }
 
 

@@ -10,7 +10,7 @@ import reference_aggregations
 import reference_expressions
 import reference_windows
 import strategies_aggregations
-from fastfeat import Stream, aggregations, col, count, windows
+from fastfeat import Stream, _core, aggregations, col, count, formats, windows
 from harness import definition
 
 TESTS = Path(__file__).parent
@@ -148,6 +148,24 @@ def test_function_is_registered_written_documented_and_judged(name):
             "an expression that writes it": name in functions_written(),
             "a function in tests/reference_expressions.py": name in JUDGED_FUNCTIONS,
             f"docs/reference/functions/{name}.md": (REFERENCE / "functions" / f"{name}.md").exists(),
+        },
+    )
+
+
+FORMATS = {kind.name for kind in formats.KINDS}
+# Arrow IPC needs Arrow, which the engine crate does not know: its codec is in rust/python/src/ipc.rs.
+CODECS = {*registered("codec/mod.rs", "codecs", r'^    "(\w+)"'), "arrow_ipc"}
+
+
+@pytest.mark.parametrize("name", sorted(CODECS | FORMATS))
+def test_codec_is_registered_offered_documented_and_tested(name):
+    refuse_missing(
+        f"codec `{name}`",
+        {
+            "a line in rust/engine/src/codec/mod.rs": name in CODECS and name in _core.registry()["codecs"],
+            "a format in fastfeat.formats": name in FORMATS,
+            f"docs/reference/formats/{name}.md": (REFERENCE / "formats" / f"{name}.md").exists(),
+            "a test in tests/codecs": any(name in path.stem for path in (TESTS / "codecs").glob("test_*.py")),
         },
     )
 

@@ -72,6 +72,7 @@ ONLINE = {
 }
 BATCH = {
     "fastfeat_1": "fastfeat, one thread",
+    "fastfeat_2": "fastfeat, two threads",
     "polars_1": "Polars `rolling`, one thread",
     "polars_2": "Polars `rolling`, two threads",
     "duckdb_1": "DuckDB `RANGE` frames, one thread",

@@ -1,4 +1,4 @@
-"""fastfeat on cards-18 and cards-30, an Arrow table in and an Arrow table out, one thread.
+"""fastfeat on cards-18 and cards-30, an Arrow table in and an Arrow table out, by one thread and by two.
 
 `python benches/compare/fastfeat_batch.py --events 1000000` prints one line of JSON.
 """
@@ -16,13 +16,14 @@ def main() -> None:
     table = work.table()
     measured = {}
     for name, features in (("cards_18", cards_18()), ("cards_30", cards_30())):
-        engine = Engine(features)
-        seconds, rows = timed(lambda engine=engine: engine.push_batch(table))
-        stats = engine.stats()
-        measured[f"fastfeat_1_{name}"] = {
-            "events": len(work), "events_per_s": len(work) / seconds, "sums": check_table(work, rows, 1e-9),
-            "bytes_per_key": stats["state_bytes"] / stats["keys"],
-        }  # fmt: skip
+        for threads in (1, 2):
+            engine = Engine(features)
+            seconds, rows = timed(lambda engine=engine, threads=threads: engine.push_batch(table, threads=threads))
+            stats = engine.stats()
+            measured[f"fastfeat_{threads}_{name}"] = {
+                "events": len(work), "events_per_s": len(work) / seconds, "sums": check_table(work, rows, 1e-9),
+                "bytes_per_key": stats["state_bytes"] / stats["keys"],
+            }  # fmt: skip
     report(**measured)
 
 

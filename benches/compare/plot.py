@@ -22,6 +22,7 @@ BARS = [
     ("plain Rust loop, one by one", "plain_rust_cards_30", THEIRS),
     ("fastfeat engine, one by one", "fastfeat_core_cards_30", OURS),
     ("fastfeat push_batch, 1 thread", "fastfeat_1_cards_30", OURS),
+    ("fastfeat push_batch, 2 threads", "fastfeat_2_cards_30", OURS),
     ("fastfeat push(dict)", "fastfeat_push", OURS),
     ("DuckDB, table, 2 threads", "duckdb_2_cards_30", THEIRS),
     ("DuckDB, table, 1 thread", "duckdb_1_cards_30", THEIRS),

@@ -3,7 +3,8 @@
 from importlib.metadata import version as _version
 
 from fastfeat.aggregations import Aggregation, count, rate, time_since_first, time_since_last
-from fastfeat.engine import Engine, LateRecord, Row, ScoreResult
+from fastfeat.avro_rows import AvroOutput, avro_schema
+from fastfeat.engine import Engine, LateRecord, Outcome, Row, ScoreResult
 from fastfeat.errors import (
     CheckpointError,
     CheckpointWarning,
@@ -14,14 +15,19 @@ from fastfeat.errors import (
     MemoryLimit,
     ModelError,
     Problem,
+    RefusedMessage,
+    SchemaNotFound,
+    SchemaRegistryError,
     TooOld,
 )
 from fastfeat.estimates import Estimate
 from fastfeat.explanation import Explanation
 from fastfeat.expressions import Expr, coalesce, col, haversine, lit, when
 from fastfeat.features import FeatureSet
+from fastfeat.formats import ArrowIpc, Avro, Json, Protobuf
 from fastfeat.lookups import Lookup
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
+from fastfeat.schema_registry import SchemaRegistry
 from fastfeat.streams import Stream
 from fastfeat.windows import hopping, last, rolling, session, since, tumbling
 
@@ -29,6 +35,9 @@ __version__: str = _version("fastfeat")
 
 __all__ = [
     "Aggregation",
+    "ArrowIpc",
+    "Avro",
+    "AvroOutput",
     "Boolean",
     "Categorical",
     "CheckpointError",
@@ -43,19 +52,27 @@ __all__ = [
     "Float64",
     "Int64",
     "InvalidEvent",
+    "Json",
     "LateEvent",
     "LateRecord",
     "Lookup",
     "MemoryLimit",
     "ModelError",
+    "Outcome",
     "Problem",
+    "Protobuf",
+    "RefusedMessage",
     "Row",
+    "SchemaNotFound",
+    "SchemaRegistry",
+    "SchemaRegistryError",
     "ScoreResult",
     "Stream",
     "String",
     "Timestamp",
     "TooOld",
     "__version__",
+    "avro_schema",
     "coalesce",
     "col",
     "count",

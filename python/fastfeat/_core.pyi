@@ -1,13 +1,28 @@
 # The typed face of the compiled module, kept by hand; `make stubs-check` holds it to the module itself.
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, final, overload, type_check_only
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, final, overload, type_check_only
 
+import numpy
+from numpy.typing import NDArray
 from typing_extensions import Buffer, Self, disjoint_base
 
-__all__ = ["Engine", "LookupTable", "Plan", "Reason", "Row", "ScoreResult", "registry", "restore_row"]
+from fastfeat.errors import RefusedMessage
+
+__all__ = [
+    "Decoder",
+    "Engine",
+    "LookupTable",
+    "Outcome",
+    "Plan",
+    "Reason",
+    "Row",
+    "ScoreResult",
+    "registry",
+    "restore_row",
+]
 
 _Value: TypeAlias = float | bool | str | datetime | list[Any] | None
 _Default = TypeVar("_Default")
@@ -62,6 +77,13 @@ class LookupTable:
     def check(self, name: str, key: str, columns: list[tuple[str, str]]) -> None:
         """Reads every row of these columns; raises DefinitionError with the first that cannot be."""
     def __len__(self) -> int: ...
+
+@type_check_only
+class _RowFormat(Protocol):
+    """An `AvroOutput`."""
+
+    @property
+    def prefix(self) -> bytes: ...
 
 # Before Python 3.12 there is a buffer without a method `__buffer__`.
 @type_check_only
@@ -141,6 +163,55 @@ class ScoreResult:
     def reasons(self, k: int = 3, class_index: int | None = None) -> list[Reason]:
         """The `k` features that move the raw score most, up or down, strongest first."""
 
+@final
+class Decoder:
+    """How the messages of a stream are read."""
+
+    def add_avro(self, id: int, text: str, references: Sequence[str]) -> str | None:
+        """Adds the text of an Avro schema, and those that it refers to. Why it is none, where it is none."""
+    def add_protobuf(self, id: int | None, descriptors: bytes) -> str | None:
+        """Adds the descriptors of a schema id, or of all ids. Why they are none, where they are none."""
+    def unknown(self, payloads: Sequence[Buffer | None]) -> list[int]:
+        """The ids of schemas that messages are written with and that are not known, each once."""
+
+@final
+class Outcome:
+    """What became of a batch of messages: one row for each event, in order."""
+
+    @property
+    def status(self) -> NDArray[numpy.uint8]:
+        """What became of each row: 0 it has a row, 1 accepted and its stream has no features, 2 invalid or not
+        decodable, 3 late, 4 late with a row, 5 refused by the memory limit."""
+    @property
+    def message(self) -> NDArray[numpy.uint32]:
+        """The message, by its place in the batch, that each row came from."""
+    @property
+    def values(self) -> NDArray[numpy.float64]:
+        """The features by row and feature; NaN where null and where there is no row."""
+    @property
+    def scores(self) -> NDArray[numpy.float64] | None:
+        """The scores by row, and class where there are several; NaN where there is no row. None without `score`."""
+    @property
+    def problems(self) -> list[RefusedMessage]:
+        """Why rows are not there, or have no score, in order."""
+    def rows(self) -> list[dict[str, _Value] | None]:
+        """The typed features of each row by name; None where there is no row."""
+    def encode(
+        self,
+        format: Literal["json"] | _RowFormat | None = None,
+        *,
+        indexes: Sequence[int] | NDArray[Any] | None = None,
+        ids: Sequence[str | bytes | int | None] | None = None,
+        extra: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
+        reasons: bool = False,
+    ) -> list[bytes | None]:
+        """The rows as messages, as JSON or an `AvroOutput`: bytes for each that has one, None for the others.
+
+        `indexes` are the rows that are wanted, all by default. `ids` has an id for every row. `extra` has further
+        members, as one dict for all rows or one a row; its `model` and `definition` take the place of the engine's.
+        """
+    def __len__(self) -> int: ...
+
 @disjoint_base
 class Engine:
     """The engine behind `fastfeat.Engine`."""
@@ -192,6 +263,21 @@ class Engine:
     def score_json(self, data: Buffer | str, *, stream: str) -> ScoreResult | None: ...
     def push_batch(self, table: Any, *, stream: str | None = None, threads: int | None = None) -> Any:
         """Pushes the rows of a table, in order, and gives a table of their features."""
+    def _decoder(
+        self, format: str, *, stream: str | None = None, framing: str = "raw", message: str | None = None
+    ) -> Decoder:
+        """How messages of a stream in a format are read. Avro and Protobuf know no schema yet."""
+    def _push_messages(
+        self,
+        payloads: Sequence[Buffer | None],
+        decoder: Decoder,
+        *,
+        score: bool = False,
+        reasons: int = 0,
+        definition: str,
+        model: str | None = None,
+    ) -> Outcome:
+        """Takes a batch of messages, each as `decoder` reads it, in order."""
     def lookup(self, keys: Mapping[str, Any], *, at: int | str | datetime | None = None) -> Row:
         """The features of some keys at a time, by default that of the newest event. Nothing changes."""
     def _explain(
@@ -218,7 +304,7 @@ def inspect_checkpoint(path: str | os.PathLike[str], key: list[tuple[str, str]])
     """What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key."""
 
 def registry() -> dict[str, list[str]]:
-    """Names of everything that a definition can say: `aggregations`, `windows`, `functions`."""
+    """Names of everything that a definition can say: `aggregations`, `windows`, `functions`, `codecs`."""
 
 def restore_row(
     names: list[str] | tuple[str, ...],

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
 from fastfeat import _core
-from fastfeat._core import LookupTable, Reason, Row, ScoreResult
+from fastfeat._core import Decoder, LookupTable, Outcome, Reason, Row, ScoreResult
 from fastfeat.definition import encode
 from fastfeat.durations import duration_ns
 from fastfeat.errors import CheckpointWarning, DefinitionError, ModelError, nearest, shown
 from fastfeat.explanation import ExplainedAggregation, ExplainedEvent, Explanation
 from fastfeat.features import FeatureSet
+from fastfeat.formats import Format, format_of
 from fastfeat.lookups import Lookup
 from fastfeat.sizes import size_bytes
 from fastfeat.streams import Stream
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
     from lightgbm import Booster
     from typing_extensions import Self
 
-__all__ = ["Engine", "LateRecord", "Reason", "Row", "ScoreResult"]
+__all__ = ["Engine", "LateRecord", "Outcome", "Reason", "Row", "ScoreResult"]
 
 MODEL_FILE: Final = "model.txt"
 LATE_EVENTS_MAX: Final = 1_000
 LISTED_MAX: Final = 10_000_000
 KEEP: Final = 3
+_DECODERS_MAX: Final = 64
 _ON_LIMIT: Final = ("error", "evict_idle")
 
 
@@ -76,10 +79,12 @@ class Engine(_core.Engine):
     6.5
     """
 
-    __slots__ = ("_features", "_model", "_offsets")
+    __slots__ = ("_decoders", "_features", "_model", "_model_version", "_offsets")
+    _decoders: dict[tuple[Format, str | None], Decoder]
     _features: FeatureSet
     _offsets: dict[str, Any]
     _model: Booster | str | os.PathLike[str] | None
+    _model_version: str | None
 
     def __new__(
         cls,
@@ -114,10 +119,59 @@ class Engine(_core.Engine):
         )
         engine._features = features
         engine._model = model
+        engine._decoders = {}
+        engine._model_version = None if text is None else hashlib.sha256(text.encode()).hexdigest()
         engine._offsets = {} if engine._restored is None else json.loads(engine._restored[0])
         for lookup in _with_rows(features, lookups):
             engine._set_lookup(lookup.name, _rows(lookup))
         return engine
+
+    def push_messages(
+        self,
+        payloads: Sequence[bytes | None],
+        *,
+        stream: str | None = None,
+        format: str | Format = "json",
+        score: bool = False,
+        reasons: int = 0,
+    ) -> Outcome:
+        """Takes a batch of messages in one call, in order: each is what `push_json` would make of it, to the bit.
+
+        A message that is no event, breaks a rule or comes too late changes nothing and stops nothing: it is told in
+        the outcome. With `score` every row is scored, and has the `reasons` strongest reasons. Other Python threads
+        run meanwhile.
+
+        >>> import fastfeat as ff
+        >>> taps = ff.Stream("taps", {"ts": ff.Timestamp("s"), "user": ff.String()}, time="ts")
+        >>> engine = ff.Engine(taps.features(n=ff.count().over("user", "1h")))
+        >>> outcome = engine.push_messages([b'{"ts": 0, "user": "a"}', b"{", b'{"ts": 9, "user": "a"}'])
+        >>> outcome.status.tolist(), outcome.values[:, 0].tolist()
+        ([0, 2, 0], [1.0, nan, 2.0])
+        >>> outcome.problems[0].index, outcome.problems[0].code
+        (1, 'undecodable')
+        >>> outcome.encode("json", ids=["x", "y", "z"])[2][:34]
+        b'{"id":"z","features":{"n":2},"defi'
+        """
+        return self._push_messages(
+            payloads,
+            self._reader(format_of(format), stream, payloads),
+            score=score,
+            reasons=reasons,
+            definition=self._features.fingerprint,
+            model=self._model_version,
+        )
+
+    def _reader(self, format: Format, stream: str | None, payloads: Sequence[bytes | None]) -> Decoder:
+        """How messages of a format are read, with every schema that these are written with and that can be had."""
+        decoder = self._decoders.get((format, stream))
+        if decoder is None:
+            decoder = self._decoder(format.name, stream=stream, framing=format.framed(), message=format.only)
+            format.prepare(decoder)
+            if len(self._decoders) >= _DECODERS_MAX:
+                self._decoders.pop(next(iter(self._decoders)))
+            self._decoders[format, stream] = decoder
+        format.ask(decoder, payloads)
+        return decoder
 
     @classmethod
     def restore(cls, features: FeatureSet, path: str | os.PathLike[str], **options: Any) -> Self:
@@ -193,6 +247,11 @@ class Engine(_core.Engine):
     def model(self) -> Booster | str | os.PathLike[str] | None:
         """The model it was made with."""
         return self._model
+
+    @property
+    def model_version(self) -> str | None:
+        """SHA-256 of the model's text, 64 hex digits; None without a model."""
+        return self._model_version
 
     def __repr__(self) -> str:
         model = "" if self._model is None else f", model={shown(self._model)}"

@@ -7,7 +7,9 @@
     ├── TooOld          (ValueError)   a lookup asks for a time before which the state may have changed
     ├── MemoryLimit     (MemoryError)  an event's key is new, and the state is at the limit it was given
     ├── CheckpointError (ValueError)   a checkpoint could not be written, or cannot be gone on from
-    └── ModelError      (ValueError)   a model cannot be read, or does not fit the features
+    ├── ModelError      (ValueError)   a model cannot be read, or does not fit the features
+    └── SchemaRegistryError (ConnectionError)   a schema registry cannot be asked, or answers something else
+        └── SchemaNotFound  (LookupError)       it has no such schema
 
 A refused event has changed nothing. Each class has a stable `code` for logs, metrics and dead letters.
 """
@@ -15,6 +17,7 @@ A refused event has changed nothing. Each class has a stable `code` for logs, me
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar, Literal, NamedTuple
 
@@ -28,6 +31,9 @@ __all__ = [
     "MemoryLimit",
     "ModelError",
     "Problem",
+    "RefusedMessage",
+    "SchemaNotFound",
+    "SchemaRegistryError",
     "TooOld",
 ]
 
@@ -85,6 +91,26 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"field `{self.field}` is {self.value}: {self.message}" if self.field else self.message
+
+
+@dataclass(frozen=True)
+class RefusedMessage:
+    """Why a message of a batch has no row, or its row no score.
+
+    >>> problem = Problem("amount", "-3.0", "ge", "must be at least 0")
+    >>> RefusedMessage(7, "invalid", "stream `payments`: must be at least 0", [problem]).problems[0].rule
+    'ge'
+    """
+
+    index: int
+    """Its row in the outcome."""
+    code: str
+    """`undecodable`: no event at all. `invalid`: it breaks rules. `late`, `memory`: refused for these reasons.
+    `model`: its features stand, the model failed on them."""
+    message: str
+    """All of it in a sentence, with the way out."""
+    problems: list[Problem]
+    """Every broken rule, as in `InvalidEvent.problems`; empty for the other codes."""
 
 
 class InvalidEvent(FastfeatError, ValueError):  # noqa: N818 - the event is refused, nothing has failed
@@ -228,6 +254,36 @@ class ModelError(FastfeatError, ValueError):
         super().__init__(message)
         self.message = message
         """The value found, the rule and the way out."""
+
+
+class SchemaRegistryError(FastfeatError, ConnectionError):
+    """A schema registry that cannot be asked, or that answers something else than a schema.
+
+    >>> print(SchemaRegistryError("https://registry", "GET schemas/ids/7 failed: timed out"))
+    schema registry https://registry: GET schemas/ids/7 failed: timed out
+    """
+
+    code: ClassVar[str] = "schema_registry"
+
+    def __init__(self, url: str, message: str) -> None:
+        super().__init__(url, message)
+        self.url = url
+        """The registry, without user and password."""
+        self.message = message
+        """What was asked, what came of it, and the way out."""
+
+    def __str__(self) -> str:
+        return f"schema registry {self.url}: {self.message}"
+
+
+class SchemaNotFound(SchemaRegistryError, LookupError):  # noqa: N818 - the registry has answered
+    """A schema that a registry does not have.
+
+    >>> issubclass(SchemaNotFound, LookupError)
+    True
+    """
+
+    code: ClassVar[str] = "schema_not_found"
 
 
 def shown(value: object) -> str:

@@ -10,7 +10,7 @@ use crate::explain::filler;
 use crate::journal::Journal;
 use crate::key;
 use crate::late::{LateEvents, LateRecord};
-use crate::lookup::{Context, LookupError, LookupStats, LookupTable, Lookups};
+use crate::lookup::{Context, LookupError, LookupTable, Lookups};
 pub use crate::options::{OnLimit, Options};
 use crate::plan::{Final, FlagPlan, Load, LogColumn, Place, Plan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
@@ -20,6 +20,7 @@ use crate::state::answer::Question;
 use crate::state::interner::Interner;
 use crate::state::table::{Key, Table};
 use crate::state::{Cells, Run, RunMut, texts};
+pub use crate::stats::Stats;
 
 mod room;
 
@@ -97,33 +98,6 @@ struct Asked {
     own: Option<Option<i64>>,
     /// Whether the event is there to stay.
     stores: bool,
-}
-
-/// What an engine has seen and holds.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Keys with state, over all tables.
-    pub keys: u64,
-    /// Events accepted, by stream.
-    pub events: Vec<u64>,
-    /// Late events, by stream.
-    pub late: Vec<u64>,
-    /// Events that broke a rule, by stream, as far as they were counted.
-    pub invalid: Vec<u64>,
-    /// Bytes that the state holds, reference data included.
-    pub state_bytes: u64,
-    /// Bytes of the events that the next increment of a checkpoint takes; no limit counts them.
-    pub journal_bytes: u64,
-    /// Newest event time by stream, in ticks.
-    pub newest: Vec<Option<i64>>,
-    /// Reference data, in the order of the plan.
-    pub lookups: Vec<LookupStats>,
-    /// Keys that left because nothing could see them any more.
-    pub expired: u64,
-    /// Keys that left because the memory limit was reached.
-    pub evicted: u64,
-    /// Events refused because the memory limit was reached.
-    pub refused: u64,
 }
 
 impl Engine {

@@ -29,7 +29,7 @@ pub struct Problem {
     /// The value found, shortened to [`Problem::VALUE_CHARS_MAX`] characters.
     pub value: String,
     /// Stable name of the rule: `required`, `type`, `not_null`, `ge`, `gt`, `le`, `lt`, `one_of`, `pattern`,
-    /// `max_bytes`, `allow_nan`, `range`, `json`, `object`, `stream`, `duplicate`.
+    /// `max_bytes`, `allow_nan`, `range`, `json`, `avro`, `protobuf`, `arrow_ipc`, `schema_id`, `object`, `value`, `stream`, `duplicate`.
     pub rule: &'static str,
     /// A sentence with the rule's own value and the way out.
     pub message: String,

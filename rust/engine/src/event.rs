@@ -87,6 +87,19 @@ impl Event {
         self.given[column / 64] |= 1 << (column % 64);
     }
 
+    /// Takes that back.
+    #[inline]
+    pub(crate) fn take_back(&mut self, column: usize) {
+        self.given[column / 64] &= !(1 << (column % 64));
+        self.values[column] = Value::Null;
+    }
+
+    /// Whether a field has been given.
+    #[inline]
+    pub(crate) fn is_given(&self, column: usize) -> bool {
+        self.given[column / 64] >> (column % 64) & 1 == 1
+    }
+
     /// The columns 64 * word .. 64 * word + 64 that have not been given, one bit each.
     #[inline]
     pub(crate) fn absent(&self, word: usize) -> u64 {

@@ -4,8 +4,9 @@
 //! `definition` (what the user asked for) -> `plan` (indexes instead of names) ->
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
-//! `batch` pushes many events, table beside table. `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads
-//! it back; `journal` is what has been accepted since, and `replay` takes it in again.
+//! `batch` pushes many events, table beside table. `output` writes rows down for others to read.
+//! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back; `journal` is what has been accepted
+//! since, and `replay` takes it in again.
 
 pub mod aggregate;
 pub mod batch;
@@ -26,10 +27,12 @@ pub mod key;
 pub mod late;
 pub mod lookup;
 pub mod options;
+pub mod output;
 pub mod plan;
 mod replay;
 pub mod row;
 pub mod schema;
 pub mod stage;
 mod state;
+pub mod stats;
 pub mod window;

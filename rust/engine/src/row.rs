@@ -123,25 +123,6 @@ impl FeatureRow {
         true
     }
 
-    /// The elements of a list, none for a null.
-    pub fn list<'a>(&'a self, index: usize, output: &'a Output) -> Option<impl ExactSizeIterator<Item = Cell<'a>>> {
-        if is_null(self.values[index]) {
-            return None;
-        }
-        let (start, len) = unpack(self.exact[output.exact.expect("a list has an exact slot")]);
-        Some(self.exact[start..start + len].iter().map(|&element| match output.kind {
-            FieldKind::Float64 => Cell::Float(f64::from_bits(element as u64)),
-            FieldKind::Int64 => Cell::Int(element),
-            FieldKind::Timestamp => Cell::Time(element),
-            FieldKind::Boolean => Cell::Bool(element != 0),
-            FieldKind::Categorical => Cell::Text(&output.categories[element as usize]),
-            FieldKind::String => {
-                let (start, len) = unpack(element);
-                Cell::Text(&self.text[start..start + len])
-            }
-        }))
-    }
-
     /// Appends a text; its packed place.
     fn keep(&mut self, text: &str) -> i64 {
         let place = ((self.text.len() as i64) << 32) | text.len() as i64;
@@ -155,8 +136,35 @@ impl FeatureRow {
         self.exact[exact] = self.keep(text);
     }
 
+    /// The same, to be read.
+    #[inline]
+    pub fn view(&self) -> RowView<'_> {
+        RowView { values: &self.values, exact: &self.exact, text: &self.text }
+    }
+
     /// The typed value of feature `index`, described by `output`.
     pub fn cell<'a>(&'a self, index: usize, output: &'a Output) -> Cell<'a> {
+        self.view().cell(index, output)
+    }
+
+    /// The elements of a list, none for a null.
+    pub fn list<'a>(&'a self, index: usize, output: &'a Output) -> Option<impl ExactSizeIterator<Item = Cell<'a>>> {
+        self.view().list(index, output)
+    }
+}
+
+/// A row to be read, wherever it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct RowView<'a> {
+    /// As in [`FeatureRow`].
+    pub values: &'a [f64],
+    exact: &'a [i64],
+    text: &'a str,
+}
+
+impl<'a> RowView<'a> {
+    /// The typed value of feature `index`, described by `output`.
+    pub fn cell(self, index: usize, output: &'a Output) -> Cell<'a> {
         let value = self.values[index];
         if is_null(value) {
             return Cell::Null;
@@ -175,9 +183,85 @@ impl FeatureRow {
             }
         }
     }
+
+    /// The elements of a list, none for a null.
+    pub fn list(self, index: usize, output: &'a Output) -> Option<impl ExactSizeIterator<Item = Cell<'a>>> {
+        if is_null(self.values[index]) {
+            return None;
+        }
+        let (start, len) = unpack(self.exact[output.exact.expect("a list has an exact slot")]);
+        Some(self.exact[start..start + len].iter().map(|&element| match output.kind {
+            FieldKind::Float64 => Cell::Float(f64::from_bits(element as u64)),
+            FieldKind::Int64 => Cell::Int(element),
+            FieldKind::Timestamp => Cell::Time(element),
+            FieldKind::Boolean => Cell::Bool(element != 0),
+            FieldKind::Categorical => Cell::Text(&output.categories[element as usize]),
+            FieldKind::String => {
+                let (start, len) = unpack(element);
+                Cell::Text(&self.text[start..start + len])
+            }
+        }))
+    }
 }
 
 /// Start and length of a packed place.
 fn unpack(place: i64) -> (usize, usize) {
     ((place >> 32) as usize, (place & 0xFFFF_FFFF) as usize)
+}
+
+/// Many rows, one after the other in the same memory.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    width: usize,
+    values: Vec<f64>,
+    exact: Vec<i64>,
+    text: String,
+    /// Where the exact values and the texts of each row end, if rows have any.
+    ends: Vec<(usize, usize)>,
+    has_exact: bool,
+}
+
+impl Rows {
+    /// Room for `rows` rows of `outputs` features, `exact` of which need more than the double.
+    pub fn new(outputs: usize, exact: usize, rows: usize) -> Self {
+        let ends = Vec::with_capacity(if exact > 0 { rows } else { 0 });
+        let values = Vec::with_capacity(outputs * rows);
+        Self { width: outputs, values, exact: Vec::new(), text: String::new(), ends, has_exact: exact > 0 }
+    }
+
+    /// Appends a copy of a row.
+    #[inline]
+    pub fn push(&mut self, row: &FeatureRow) {
+        debug_assert_eq!(row.values.len(), self.width);
+        self.values.extend_from_slice(&row.values);
+        if self.has_exact {
+            self.exact.extend_from_slice(&row.exact);
+            self.text.push_str(&row.text);
+            self.ends.push((self.exact.len(), self.text.len()));
+        }
+    }
+
+    /// Appends a row of nulls.
+    pub fn push_null(&mut self) {
+        self.values.resize(self.values.len() + self.width, NULL);
+        if self.has_exact {
+            self.ends.push((self.exact.len(), self.text.len()));
+        }
+    }
+
+    /// Every row's doubles.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// One row, counted from 0.
+    pub fn view(&self, row: usize) -> RowView<'_> {
+        let values = &self.values[row * self.width..(row + 1) * self.width];
+        if !self.has_exact {
+            return RowView { values, exact: &[], text: "" };
+        }
+        let start = row.checked_sub(1).map_or((0, 0), |before| self.ends[before]);
+        let end = self.ends[row];
+        RowView { values, exact: &self.exact[start.0..end.0], text: &self.text[start.1..end.1] }
+    }
 }

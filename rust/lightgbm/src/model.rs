@@ -122,6 +122,17 @@ impl Model {
         self.raw.predict(row, out)
     }
 
+    /// Whether [`Model::contributions`] has an answer.
+    ///
+    /// # Errors
+    /// [`ModelError::NoContributions`] with the reason.
+    pub fn explains(&self) -> Result<(), ModelError> {
+        match &self.contributions {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(ModelError::NoContributions(reason)),
+        }
+    }
+
     /// What each feature adds to the raw score of `row`, as `Booster.predict(row, pred_contrib=True)`: for each class one number
     /// per feature and then the base value, so `classes * (features + 1)` in all.
     ///

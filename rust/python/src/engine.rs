@@ -18,11 +18,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 use crate::convert::FieldNames;
+use crate::decoder::Decoder;
 use crate::layout::Layout;
 use crate::lookup::LookupTable;
+use crate::outcome::Outcome;
 use crate::row::Row;
 use crate::score::{ScoreResult, Scorer};
-use crate::through::{Step, Work};
+use crate::through::{Asked, Step, Work};
 use crate::{errors, explain, instant, lookup, plan};
 
 /// Stream, time, newest time, microseconds between them, whether it got a row.
@@ -276,6 +278,33 @@ impl Engine {
             inputs.push(self.read_table(&table, stream)?);
         }
         self.push_inputs(table.py(), &inputs, threads)
+    }
+
+    /// How messages of a stream in a format are read. Avro and Protobuf know no schema yet.
+    #[pyo3(name = "_decoder", signature = (format, *, stream=None, framing="raw", message=None))]
+    fn decoder(
+        &self,
+        format: &str,
+        stream: Option<&Bound<'_, PyString>>,
+        framing: &str,
+        message: Option<String>,
+    ) -> PyResult<Decoder> {
+        Decoder::new(Arc::clone(&self.plan), self.stream(stream)?, format, framing, message)
+    }
+
+    /// Takes a batch of messages, each as `decoder` reads it, in order; other Python threads run meanwhile. `definition` and `model`
+    /// are the versions that the outcome's messages tell.
+    #[pyo3(name = "_push_messages", signature = (payloads, decoder, *, score=false, reasons=0, definition, model=None))]
+    fn push_messages(
+        &self,
+        payloads: &Bound<'_, PyAny>,
+        decoder: &Decoder,
+        score: bool,
+        reasons: usize,
+        definition: String,
+        model: Option<String>,
+    ) -> PyResult<Outcome> {
+        self.take_messages(payloads, decoder, Asked { score, reasons, definition, model })
     }
 
     /// Gives a lookup its rows: from the next event on all of them at once, in place of those it had.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use fastfeat_engine::definition::FieldKind;
 use fastfeat_engine::error::nearest;
 use fastfeat_engine::plan::StreamPlan;
-use fastfeat_engine::row::{Cell, FeatureRow, Output};
+use fastfeat_engine::row::{Cell, FeatureRow, Output, RowView};
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -76,6 +76,11 @@ impl Layout {
 
     /// The typed value of a feature: None for null, int, float, bool, str, datetime, or a list of them.
     pub fn object<'py>(&self, py: Python<'py>, row: &FeatureRow, index: usize) -> PyResult<Bound<'py, PyAny>> {
+        self.object_in(py, row.view(), index)
+    }
+
+    /// The same, wherever the row lies.
+    pub fn object_in<'py>(&self, py: Python<'py>, row: RowView<'_>, index: usize) -> PyResult<Bound<'py, PyAny>> {
         let output = &self.outputs[index];
         if !output.list {
             return self.cell(py, row.cell(index, output));

@@ -1,20 +1,24 @@
 //! fastfeat._core: conversion between Python objects and the engine, nothing else.
 //!
 //! The map: `plan` (a compiled definition, shown) and `engine` (class Engine) are what Python calls; `through` is the way of one call,
-//! `batch` that of a table. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
+//! `batch` that of a table, `messages` that of a batch of messages, which `decoder` says how to read (`ipc` where one is a table) and `outcome` answers. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
 //! `columns` many rows into a table; `profile` times all that; `checkpoint` writes it down; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions; `registry` names what there is.
 
 mod batch;
 mod checkpoint;
 mod columns;
 mod convert;
+mod decoder;
 mod engine;
 mod errors;
 mod explain;
 mod instant;
+mod ipc;
 mod layout;
 mod lookup;
+mod messages;
 mod out;
+mod outcome;
 mod plan;
 mod profile;
 mod registry;
@@ -29,9 +33,13 @@ mod _core {
     #[pymodule_export]
     use crate::checkpoint::inspect_checkpoint;
     #[pymodule_export]
+    use crate::decoder::Decoder;
+    #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]
     use crate::lookup::LookupTable;
+    #[pymodule_export]
+    use crate::outcome::Outcome;
     #[pymodule_export]
     use crate::plan::Plan;
     #[pymodule_export]

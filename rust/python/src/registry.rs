@@ -1,10 +1,13 @@
-//! What the engine knows by name: aggregations, windows, functions. Tests hold the rest of the project to it.
+//! What the engine knows by name: aggregations, windows, functions, codecs. Tests hold the rest of the project to it.
 
 use fastfeat_engine::aggregate::AGGREGATES;
+use fastfeat_engine::codec::CODECS;
 use fastfeat_engine::derive::{FUNCTIONS, IS_IN};
 use fastfeat_engine::window::WINDOWS;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+
+use crate::decoder::ARROW_IPC;
 
 /// Names of everything that a definition can say, by kind.
 #[pyfunction]
@@ -15,5 +18,7 @@ pub fn registry(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     names.set_item("aggregations", aggregations)?;
     names.set_item("windows", WINDOWS)?;
     names.set_item("functions", functions)?;
+    let codecs: Vec<&str> = CODECS.iter().copied().chain([ARROW_IPC]).collect();
+    names.set_item("codecs", codecs)?;
     Ok(names)
 }

@@ -66,6 +66,47 @@ impl Scorer {
         self.answer(values, Model::predict)
     }
 
+    /// Numbers in a score.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Most reasons that a score can have.
+    pub fn reasons_max(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Why there are no reasons, where there are none.
+    pub fn explains(&self) -> Result<(), ModelError> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).model.explains()
+    }
+
+    /// Scores a row into `out`, one number a class.
+    pub fn score_into(&self, values: &[f64], out: &mut [f64]) -> Result<(), ModelError> {
+        let mut state = self.lock(values);
+        let State { model, input, .. } = &mut *state;
+        model.predict(input, out)
+    }
+
+    /// Appends the `count` strongest reasons for the likeliest class.
+    pub fn reasons_into(
+        &self,
+        values: &[f64],
+        scores: &[f64],
+        count: usize,
+        out: &mut Vec<(u32, f64)>,
+    ) -> Result<(), ModelError> {
+        let all = self.contributions(values)?;
+        let class = &all[likeliest(scores) * (self.places.len() + 1)..];
+        let mut ranked: Vec<(u32, f64)> =
+            self.places.iter().zip(class).map(|(place, contribution)| (*place as u32, *contribution)).collect();
+        // In the order of the row first, so that of equal ones the same come out as from a single event.
+        ranked.sort_unstable_by_key(|(place, _)| *place);
+        ranked.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
+        out.extend(ranked.into_iter().take(count));
+        Ok(())
+    }
+
     fn raw(&self, values: &[f64]) -> Result<Scores, ModelError> {
         self.answer(values, Model::predict_raw)
     }
@@ -118,6 +159,12 @@ fn disagreement(unknown: &[&str], unused: &[&str]) -> String {
     )
 }
 
+/// The class of the highest score; of several the first.
+fn likeliest(scores: &[f64]) -> usize {
+    let highest = |best: usize, class: usize| if scores[class] > scores[best] { class } else { best };
+    (1..scores.len()).fold(0, highest)
+}
+
 /// One score, or one per class.
 pub enum Scores {
     One(f64),
@@ -152,10 +199,7 @@ impl ScoreResult {
                 )))
             }
             (None, Scores::One(_)) => Ok(0),
-            (None, Scores::Many(scores)) => {
-                let highest = |best: usize, class: usize| if scores[class] > scores[best] { class } else { best };
-                Ok((1..scores.len()).fold(0, highest))
-            }
+            (None, Scores::Many(scores)) => Ok(likeliest(scores)),
         }
     }
 

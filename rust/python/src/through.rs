@@ -19,12 +19,15 @@ use pyo3_arrow::PyTable;
 use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::batch::{self, Input, Refusal};
+use crate::decoder::{Decoder, Reading};
 use crate::engine::Engine;
+use crate::messages::{self, Payloads, Way};
 use crate::out::Out;
+use crate::outcome::Outcome;
 use crate::row::{Row, untrack};
 use crate::score::{ScoreResult, Scorer};
 use crate::table::Table;
-use crate::{convert, errors};
+use crate::{convert, errors, ipc};
 
 /// What changes with every event.
 pub struct Work {
@@ -37,6 +40,14 @@ impl Work {
     pub fn new(core: Core) -> Self {
         Self { core, event: Event::default(), bytes: Vec::new() }
     }
+}
+
+/// What is wanted of a batch of messages, and the versions that its messages tell.
+pub struct Asked {
+    pub score: bool,
+    pub reasons: usize,
+    pub definition: String,
+    pub model: Option<String>,
 }
 
 /// What is done with an event.
@@ -293,6 +304,34 @@ impl Engine {
             return table.into_pyarrow(py).map(Some);
         }
         Ok(Some(Bound::new(py, table)?.into_any()))
+    }
+
+    pub fn take_messages(&self, payloads: &Bound<'_, PyAny>, decoder: &Decoder, asked: Asked) -> PyResult<Outcome> {
+        let (py, stream) = (payloads.py(), decoder.stream);
+        let scorer = if asked.score { Some(self.scorer(py)?) } else { None };
+        let reasons = match scorer {
+            _ if asked.reasons == 0 => 0,
+            None => {
+                return Err(PyValueError::new_err("reasons are those of a score: write score=True beside reasons="));
+            }
+            Some(scorer) => {
+                scorer.explains().map_err(|error| errors::model(py, error))?;
+                asked.reasons.min(scorer.reasons_max())
+            }
+        };
+        let payloads = Payloads::read(payloads)?;
+        let way = Way { plan: &self.plan, stream, scorer: scorer.map(|scorer| &**scorer), reasons };
+        let mut work = self.work()?;
+        let Work { core, event, .. } = &mut *work;
+        let bytes = payloads.bytes();
+        let taken = py.detach(|| match &*decoder.codec() {
+            Reading::One(codec) => messages::push_messages(core, event, &way, codec, &bytes),
+            Reading::ArrowIpc => ipc::push_messages(core, event, &way, &bytes),
+        });
+        drop(work);
+        let layout = Arc::clone(&self.layouts[stream]);
+        let classes = scorer.map(|scorer| scorer.classes());
+        Ok(Outcome::new(layout, taken, classes, reasons, asked.model.filter(|_| asked.score), asked.definition))
     }
 
     pub fn read_table(&self, table: &Bound<'_, PyAny>, stream: usize) -> PyResult<Input> {

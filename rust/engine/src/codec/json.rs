@@ -8,6 +8,7 @@ mod tests;
 
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, NumberAny, NumberInt, Peek};
 
+use super::Codec;
 use crate::definition::FieldKind;
 use crate::error::{EventError, Problem};
 use crate::event::Event;
@@ -17,6 +18,17 @@ use crate::schema::{Filling, Raw, Schema};
 pub const BYTES_MAX: usize = 1_048_576;
 /// Deepest nesting, the event's own object included.
 pub const LEVELS_MAX: usize = 64;
+
+/// One JSON object a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Json;
+
+impl Codec for Json {
+    #[inline]
+    fn decode(&self, schema: &Schema, bytes: &[u8], event: &mut Event) -> Result<(), EventError> {
+        decode(schema, bytes, event)
+    }
+}
 
 /// Reads one event. What it refuses, it refuses as a whole: `event` then means nothing.
 pub fn decode(schema: &Schema, bytes: &[u8], event: &mut Event) -> Result<(), EventError> {

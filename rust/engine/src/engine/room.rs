@@ -9,7 +9,7 @@ use crate::state::table::{Idle, Key};
 const MARGIN_BYTES: u64 = 1 << 17;
 
 /// This part of a limit is left to the allocator, which loses some memory between what it gives and takes back.
-const LOST_SHARE: u64 = 32;
+const LOST_SHARE: u64 = 20;
 
 impl Engine {
     /// Makes room for the event, or refuses it where it has a new key.

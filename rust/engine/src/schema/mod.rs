@@ -155,6 +155,20 @@ impl Filling<'_, '_> {
         }
     }
 
+    /// Makes a field one that has not been given.
+    pub fn unset(&mut self, column: usize) {
+        self.event.take_back(column);
+        if let Some(problem) = self.problems.get_mut(column) {
+            *problem = None;
+        }
+    }
+
+    /// Whether a field has been given.
+    #[inline]
+    pub fn is_given(&self, column: usize) -> bool {
+        self.event.is_given(column)
+    }
+
     /// Fills in defaults, refuses what is missing, and tells every broken rule at once.
     #[inline]
     pub fn finish(mut self) -> Result<(), EventError> {

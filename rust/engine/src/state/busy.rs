@@ -22,9 +22,9 @@ use crate::aggregate::extreme::Best;
 use crate::aggregate::higher::Higher;
 use crate::aggregate::moments::MomentSum;
 use crate::aggregate::registers::Registers;
-use crate::heap::{boxed, heap, room};
 use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
 
+mod bytes;
 mod saved;
 
 pub(super) use saved::POSITION_MAX;
@@ -549,34 +549,6 @@ impl Busy {
         for position in self.first..self.end {
             look(self.run(position / RUN_BITS), (position % RUN_BITS) as usize);
         }
-    }
-
-    pub fn bytes(&self) -> usize {
-        let lanes = self.lanes.iter().map(|lane| match lane {
-            Kept::Nothing => 0,
-            Kept::Moments(tree) => tree.bytes(),
-            Kept::Higher(tree) => boxed::<Tree<Higher>>() + tree.bytes(),
-            Kept::Pair(tree) => boxed::<Tree<CoMoments>>() + tree.bytes(),
-            Kept::Extreme(tree) => tree.bytes(),
-            Kept::Registers(tree) => tree.bytes(),
-            Kept::Decay(tree) => tree.bytes(),
-            Kept::Distinct(seen) => seen.bytes(),
-            Kept::Rank(ranks) => boxed::<Ranks>() + ranks.bytes(),
-        });
-        boxed::<Self>()
-            + (self.runs.len() + self.spare.len()) * heap(self.shape.words_of(RUN) * 8)
-            + room::<Box<[u64]>>(self.runs.capacity())
-            + room::<i64>(self.firsts.capacity())
-            + room::<Box<[u64]>>(self.spare.capacity())
-            + heap(size_of_val(&*self.flags))
-            + self.flags.iter().map(Tree::bytes).sum::<usize>()
-            + heap(size_of_val(&*self.lanes))
-            + lanes.sum::<usize>()
-            + self.follows.bytes()
-            + heap(size_of_val(&*self.tail))
-            + heap(size_of_val(&*self.heads))
-            + heap(size_of_val(&*self.cursors))
-            + self.cursors.iter().map(Cursor::bytes).sum::<usize>()
     }
 }
 
