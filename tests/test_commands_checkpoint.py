@@ -44,9 +44,8 @@ def test_chains_counters_and_tables_are_shown(folder):
     assert full["fingerprint"] == FEATURES.fingerprint
     assert full["tables"][0]["name"] == increments[1]["tables"][0]["name"] == "payments by card"
     assert full["tables"][0]["keys"] == len({event["card"] for event in EVENTS[:60]})
-    assert (
-        sum(section["bytes"] for section in full["sections"]) < full["bytes"] == (folder / full["name"]).stat().st_size
-    )
+    assert full["bytes"] == (folder / full["name"]).stat().st_size
+    assert 0 < full["bytes"] - sum(section["bytes"] for section in full["sections"]) < 500, "the identity"
     assert all(file["whole"] for chain in found["chains"] for file in chain)
 
 
@@ -56,11 +55,12 @@ def test_the_events_of_a_key_are_shown(folder):
     wanted = [event["x"] for event in EVENTS if event["card"] == EVENTS[-1]["card"]][-1]
     shown = [event["x"] for event in found["events"]]
     assert wanted in shown or str(wanted) in shown
-    assert [event["time"] for event in found["events"]] == sorted(event["time"] for event in found["events"])
+    times = [event["time"].rstrip("Z") for event in found["events"]]
+    assert times == sorted(times)
     assert not inspect_checkpoint(folder, key={"card": "nobody"})["keys"][0]["found"]
     # As of an increment there are no later events than it has.
     [then] = inspect_checkpoint(folder / "checkpoint-1.1.ff", key={"card": EVENTS[-1]["card"]})["keys"]
-    assert then["events"][-1]["time"] < found["events"][-1]["time"]
+    assert then["events"][-1]["time"].rstrip("Z") < times[-1]
     with pytest.raises(CheckpointError, match="no table has the key columns that are asked for; there are: `card`"):
         inspect_checkpoint(folder, key={"shop": "a"})
 

@@ -1,4 +1,6 @@
 //! A journal through the engine again: state comes to what it was, and nothing is answered on the way.
+//!
+//! Events are made ready some hundred at a time, so that the state of a key can be asked for before it is needed.
 
 use std::sync::Arc;
 
@@ -6,18 +8,37 @@ use crate::engine::{Engine, fill, mark};
 use crate::event::{Event, Value};
 use crate::journal::{Chunk, Op, Slot};
 use crate::key;
+use crate::plan::Plan;
 use crate::state::Run;
 use crate::state::table::Key;
 
 /// With a limit on memory, a journal may have this part of it, on top.
 const LIMIT_PART: u64 = 4;
+/// Records that are ready at most.
+const READY_MAX: usize = 512;
+/// So many records ahead a key's state is asked for.
+const AHEAD: usize = 8;
 
-/// Buffers of one event, reused.
+/// Buffers, reused.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
     event: Event,
-    key: Vec<u8>,
+    keys: Vec<u8>,
     record: Vec<u64>,
+    records: Vec<u64>,
+    ready: Vec<Ready>,
+}
+
+/// A record on its way into a table.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    table: usize,
+    hash: u64,
+    /// No row to come that reads the table is earlier than this.
+    mark: i64,
+    /// Where its key and its words begin; they end where the next one's do.
+    key: usize,
+    words: usize,
 }
 
 impl Engine {
@@ -34,35 +55,70 @@ impl Engine {
     /// Takes in what happened; counters but for those of events and times are left as they are.
     pub(crate) fn replay(&mut self, slots: &[Vec<Slot>], chunk: &Chunk, replay: &mut Replay) {
         let plan = Arc::clone(&self.plan);
-        let Replay { event, key, record } = replay;
-        chunk.each(slots, event, |op, event| {
-            let (stream, time) = match op {
-                Op::Evicted => return self.evict(&plan),
-                Op::Event(stream, time) => (stream, time),
-            };
-            let stream_plan = &plan.streams[stream];
-            let time_column = stream_plan.schema.time_column;
-            if event.values.len() <= time_column {
-                event.values.resize(time_column + 1, Value::Null);
+        let mut event = std::mem::take(&mut replay.event);
+        chunk.each(slots, &mut event, |op, event| match op {
+            Op::Evicted => {
+                self.store_ready(&plan, replay);
+                self.evict(&plan);
             }
-            event.values[time_column] = Value::Time(time);
-            let clock = &mut self.clocks[stream];
-            clock.newest = clock.newest.max(Some(time));
-            clock.events += 1;
-            for write in &stream_plan.writes {
-                key.clear();
-                if !key::encode(&write.key, event, key) {
-                    continue;
+            Op::Event(stream, time) => {
+                self.make_ready(&plan, stream, time, event, replay);
+                if replay.ready.len() >= READY_MAX {
+                    self.store_ready(&plan, replay);
                 }
-                let (table, table_plan) = (&mut self.tables[write.table], &plan.tables[write.table]);
-                let key = Key { hash: key::hash(key), bytes: key };
-                let found = table.find(key);
-                table.warm(found);
-                fill(table_plan, event, time, record, &mut self.interner);
-                let mark = mark(&plan, table_plan, &self.clocks);
-                table.store(table_plan, found, key, Run::new(record, table_plan.shape, 1, 1), mark, &mut self.interner);
-                table.expire(table_plan, mark, &mut self.interner);
             }
         });
+        self.store_ready(&plan, replay);
+        replay.event = event;
+    }
+
+    fn make_ready(&mut self, plan: &Plan, stream: usize, time: i64, event: &mut Event, replay: &mut Replay) {
+        let stream_plan = &plan.streams[stream];
+        let time_column = stream_plan.schema.time_column;
+        if event.values.len() <= time_column {
+            event.values.resize(time_column + 1, Value::Null);
+        }
+        event.values[time_column] = Value::Time(time);
+        let clock = &mut self.clocks[stream];
+        clock.newest = clock.newest.max(Some(time));
+        clock.events += 1;
+        for write in &stream_plan.writes {
+            let (key, words) = (replay.keys.len(), replay.records.len());
+            if !key::encode(&write.key, event, &mut replay.keys) {
+                replay.keys.truncate(key);
+                continue;
+            }
+            let table_plan = &plan.tables[write.table];
+            fill(table_plan, event, time, &mut replay.record, &mut self.interner);
+            replay.records.extend_from_slice(&replay.record);
+            let mark = mark(plan, table_plan, &self.clocks);
+            let hash = key::hash(&replay.keys[key..]);
+            replay.ready.push(Ready { table: write.table, hash, mark, key, words });
+        }
+    }
+
+    /// Stores what is ready, in its order.
+    fn store_ready(&mut self, plan: &Plan, replay: &mut Replay) {
+        let Replay { keys, records, ready, .. } = replay;
+        let key_of = |place: usize| {
+            let end = ready.get(place + 1).map_or(keys.len(), |next| next.key);
+            Key { hash: ready[place].hash, bytes: &keys[ready[place].key..end] }
+        };
+        for (place, &Ready { table, mark, words, .. }) in ready.iter().enumerate() {
+            if let Some(next) = ready.get(place + AHEAD) {
+                let table = &self.tables[next.table];
+                table.warm(table.find(key_of(place + AHEAD)));
+            }
+            let (table, table_plan) = (&mut self.tables[table], &plan.tables[table]);
+            let key = key_of(place);
+            let found = table.find(key);
+            let record = &records[words..][..table_plan.shape.words_of(1)];
+            let record = Run::new(record, table_plan.shape, 1, 1);
+            table.store(table_plan, found, key, record, mark, &mut self.interner);
+            table.expire(table_plan, mark, &mut self.interner);
+        }
+        keys.clear();
+        records.clear();
+        ready.clear();
     }
 }
