@@ -15,15 +15,14 @@ from fastfeat import CheckpointError, CheckpointWarning, Engine, LateEvent, Look
 from harness import row_bits
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
+from stored import FIXTURES, OFFSETS, stored_events, stored_features
 from strategies import cases, edges_ns, long_cases, payment_streams
 from strategies_aggregations import WHOLE as KINDS
 from strategies_aggregations import WINDOW_KINDS, aggregations, has_a_meaning, window_choices
 from strategies_events import BEYOND, WITHIN, long_run
 from strategies_expressions import PAYMENT_COLUMNS, whole
 
-FIXTURES = Path(__file__).parent / "fixtures" / "checkpoints"
 FEW = max(settings().max_examples // 7, 2)
-OFFSETS = {"payments": {"0": 12, "1": 7}, "logins": 3}
 
 
 @pytest.fixture(scope="module")
@@ -427,41 +426,13 @@ def test_open_files_are_closed(tmp_path):
 # --- Stored files --------------------------------------------------------------------------------------------------
 
 
-def stored_features():
-    """Of `fixtures/checkpoints/v1/state.ff`: it never changes."""
-    logins = Stream("logins", {"at": ff.Timestamp("us"), "user": ff.String()}, time="at")
-    x, shop = col("x"), col("shop")
-    return PAYMENTS.features(
-        x.agg("count", "sum", "std", "min", "max", "skew", "slope", "n_unique").over("card", "1ms"),
-        x.agg("sum", "var", "kurtosis", "max").over("card", ff.hopping("1ms", every="100us")),
-        mean=x.mean().over("card"),
-        median=x.median().over("card", "1ms"),
-        near=x.approx_quantile(0.9).over("card"),
-        unique=shop.n_unique().over("card"),
-        about=shop.approx_n_unique().over("card"),
-        top=shop.top_k(2).over("card"),
-        best=shop.max_by(x).over("card"),
-        newest=shop.last_k(3).over("card"),
-        decayed=x.ewm_mean("1ms").over("card"),
-        session=count().over("card", ff.session("20us")),
-        since=x.sum().over("card", ff.since(x > 20)),
-        logins=logins.count().over("1ms", user=col("card")),
-    )
-
-
-def stored_events():
-    events = [("payments", {**event, "card": f"c-{place % 5 // 4}"}) for place, event in enumerate(EVENTS)]
-    for place in range(0, 200, 10):
-        events.insert(place, ("logins", {"at": 100 + 6 * place, "user": f"c-{place % 20 // 10}"}))
-    return events
-
-
-def test_the_first_format_opens():
+@pytest.mark.parametrize("path", ["state.ff", "chain"])
+def test_the_first_format_opens(path):
     features, events = stored_features(), stored_events()
     never = Engine(features)
     for stream, event in events[:150]:
         never.push(event, stream=stream)
-    engine = Engine.restore(features, FIXTURES / "v1" / "state.ff")
+    engine = Engine.restore(features, FIXTURES / "v1" / path)
     assert engine.offsets == OFFSETS
     assert counts(engine) == counts(never)
     for stream, event in events[150:]:

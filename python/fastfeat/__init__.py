@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from fastfeat.aggregations import Aggregation, count, rate, time_since_first, time_since_last
+from fastfeat.avro_rows import AvroOutput, avro_schema
 from fastfeat.engine import Engine, LateRecord, Outcome, Row, ScoreResult
 from fastfeat.errors import (
     CheckpointError,
@@ -15,6 +16,8 @@ from fastfeat.errors import (
     ModelError,
     Problem,
     RefusedMessage,
+    SchemaNotFound,
+    SchemaRegistryError,
     TooOld,
 )
 from fastfeat.estimates import Estimate
@@ -25,6 +28,7 @@ from fastfeat.formats import ArrowIpc, Avro, Json, Protobuf
 from fastfeat.lookups import Lookup
 from fastfeat.pipeline import Kafka, Pipeline, Repartition, repartition
 from fastfeat.schema import Boolean, Categorical, Float64, Int64, String, Timestamp
+from fastfeat.schema_registry import SchemaRegistry
 from fastfeat.streams import Stream
 from fastfeat.windows import hopping, last, rolling, session, since, tumbling
 
@@ -34,6 +38,7 @@ __all__ = [
     "Aggregation",
     "ArrowIpc",
     "Avro",
+    "AvroOutput",
     "Boolean",
     "Categorical",
     "CheckpointError",
@@ -62,12 +67,16 @@ __all__ = [
     "RefusedMessage",
     "Repartition",
     "Row",
+    "SchemaNotFound",
+    "SchemaRegistry",
+    "SchemaRegistryError",
     "ScoreResult",
     "Stream",
     "String",
     "Timestamp",
     "TooOld",
     "__version__",
+    "avro_schema",
     "coalesce",
     "col",
     "count",

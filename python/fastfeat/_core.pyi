@@ -3,7 +3,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, final, overload, type_check_only
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, final, overload, type_check_only
 
 import numpy
 from numpy.typing import NDArray
@@ -77,6 +77,13 @@ class LookupTable:
     def check(self, name: str, key: str, columns: list[tuple[str, str]]) -> None:
         """Reads every row of these columns; raises DefinitionError with the first that cannot be."""
     def __len__(self) -> int: ...
+
+@type_check_only
+class _RowFormat(Protocol):
+    """An `AvroOutput`."""
+
+    @property
+    def prefix(self) -> bytes: ...
 
 # Before Python 3.12 there is a buffer without a method `__buffer__`.
 @type_check_only
@@ -191,14 +198,14 @@ class Outcome:
         """The typed features of each row by name; None where there is no row."""
     def encode(
         self,
-        format: Literal["json"] = "json",
+        format: Literal["json"] | _RowFormat | None = None,
         *,
         indexes: Sequence[int] | NDArray[Any] | None = None,
         ids: Sequence[str | bytes | int | None] | None = None,
         extra: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
         reasons: bool = False,
     ) -> list[bytes | None]:
-        """The rows as messages: bytes for each that has one, None for the others.
+        """The rows as messages, as JSON or an `AvroOutput`: bytes for each that has one, None for the others.
 
         `indexes` are the rows that are wanted, all by default. `ids` has an id for every row. `extra` has further
         members, as one dict for all rows or one a row; its `model` and `definition` take the place of the engine's.
@@ -281,8 +288,8 @@ class Engine:
         """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:
         """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
-    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int) -> Path:
-        """Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then."""
+    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int, incremental: bool) -> Path:
+        """Writes all state, or what is new since the last one of a folder; where it is then."""
     @property
     def _restored(self) -> tuple[str, Path, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""
@@ -292,6 +299,9 @@ class Engine:
         """Nanoseconds of each stage over all events."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
+
+def inspect_checkpoint(path: str | os.PathLike[str], key: list[tuple[str, str]]) -> str:
+    """What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key."""
 
 def registry() -> dict[str, list[str]]:
     """Names of everything that a definition can say: `aggregations`, `windows`, `functions`, `codecs`."""

@@ -187,16 +187,25 @@ class Engine(_core.Engine):
         return engine
 
     def checkpoint(
-        self, path: str | os.PathLike[str], *, offsets: Mapping[str, Any] | None = None, keep: int = KEEP
+        self,
+        path: str | os.PathLike[str],
+        *,
+        offsets: Mapping[str, Any] | None = None,
+        keep: int = KEEP,
+        incremental: bool = False,
     ) -> Path:
         """Writes all state to a file that is whole or absent, whatever happens; where it is then.
 
         `offsets` says where the sources stood, as what JSON can hold, e.g. `{"payments": {"0": 1_204}}`. A path that
         is a folder, or ends as one, gets a new file; the newest `keep` of them stay. Other threads of Python go on
-        while it is written, this engine takes no event meanwhile. Raises CheckpointError; what was there before is
-        then still there.
+        while it is written; calls of this engine wait.
+
+        With `incremental=True` a folder gets the events that were accepted since its last checkpoint of this engine,
+        and nothing of the old state is touched: the engine takes events while they are written. The first one writes
+        all state, and so does one after which the increments would be larger than it; `keep` counts those,
+        each with its increments. Raises CheckpointError; what was there before is then still there.
         """
-        return self._checkpoint(_path(path), _offsets_json(offsets or {}), _keep(keep))
+        return self._checkpoint(_path(path), _offsets_json(offsets or {}), _keep(keep), incremental)
 
     @property
     def offsets(self) -> dict[str, Any]:

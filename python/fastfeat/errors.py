@@ -7,7 +7,9 @@
     ├── TooOld          (ValueError)   a lookup asks for a time before which the state may have changed
     ├── MemoryLimit     (MemoryError)  an event's key is new, and the state is at the limit it was given
     ├── CheckpointError (ValueError)   a checkpoint could not be written, or cannot be gone on from
-    └── ModelError      (ValueError)   a model cannot be read, or does not fit the features
+    ├── ModelError      (ValueError)   a model cannot be read, or does not fit the features
+    └── SchemaRegistryError (ConnectionError)   a schema registry cannot be asked, or answers something else
+        └── SchemaNotFound  (LookupError)       it has no such schema
 
 A refused event has changed nothing. Each class has a stable `code` for logs, metrics and dead letters.
 """
@@ -30,6 +32,8 @@ __all__ = [
     "ModelError",
     "Problem",
     "RefusedMessage",
+    "SchemaNotFound",
+    "SchemaRegistryError",
     "TooOld",
 ]
 
@@ -250,6 +254,36 @@ class ModelError(FastfeatError, ValueError):
         super().__init__(message)
         self.message = message
         """The value found, the rule and the way out."""
+
+
+class SchemaRegistryError(FastfeatError, ConnectionError):
+    """A schema registry that cannot be asked, or that answers something else than a schema.
+
+    >>> print(SchemaRegistryError("https://registry", "GET schemas/ids/7 failed: timed out"))
+    schema registry https://registry: GET schemas/ids/7 failed: timed out
+    """
+
+    code: ClassVar[str] = "schema_registry"
+
+    def __init__(self, url: str, message: str) -> None:
+        super().__init__(url, message)
+        self.url = url
+        """The registry, without user and password."""
+        self.message = message
+        """What was asked, what came of it, and the way out."""
+
+    def __str__(self) -> str:
+        return f"schema registry {self.url}: {self.message}"
+
+
+class SchemaNotFound(SchemaRegistryError, LookupError):  # noqa: N818 - the registry has answered
+    """A schema that a registry does not have.
+
+    >>> issubclass(SchemaNotFound, LookupError)
+    True
+    """
+
+    code: ClassVar[str] = "schema_not_found"
 
 
 def shown(value: object) -> str:

@@ -74,6 +74,11 @@ class FeatureSet:
         return self._compiled.names
 
     @property
+    def types(self) -> tuple[str, ...]:
+        """Types of the features, in the order of the row, e.g. `float64`, `list(string)`."""
+        return self._compiled.types
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the definition and of the version of its meaning, 64 hex digits."""
         return self._compiled.fingerprint

@@ -5,30 +5,12 @@ import math
 from datetime import datetime
 
 import fastfeat as ff
-import lightgbm
 import numpy
 import pytest
-from fastfeat import Engine, Stream, col, count
+from fastfeat import Engine
 from hypothesis import given
+from scored_taps import FEATURES, message, trained
 from strategies import cases
-
-TAPS = Stream("taps", {"ts": ff.Timestamp("s"), "user": ff.String(), "x": ff.Float64()}, time="ts")
-FEATURES = TAPS.features(
-    n=count().over("user", "1h"), total=col("x").sum().over("user", "1h"), mean=col("x").mean().over("user", "1h")
-)
-
-
-def message(ts=0, user="a", x=1.0):
-    return json.dumps({"ts": ts, "user": user, "x": x}).encode()
-
-
-def trained(classes=1, **options):
-    random = numpy.random.default_rng(7)
-    x = random.normal(size=(500, 3))
-    y = random.integers(0, max(classes, 2), 500)
-    objective = {"objective": "multiclass", "num_class": classes} if classes > 1 else {"objective": "binary"}
-    data = lightgbm.Dataset(x, y, feature_name=list(FEATURES.names))
-    return lightgbm.train({**objective, **options, "verbose": -1, "num_threads": 1}, data, 5)
 
 
 def as_json(value):

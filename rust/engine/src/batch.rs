@@ -136,6 +136,7 @@ impl Engine {
             tables[steps[step].table] = Some(table);
         }
         self.tables = tables.into_iter().map(|table| table.expect("every table has come home")).collect();
+        self.bound_journal();
         outcome
     }
 
@@ -206,7 +207,7 @@ impl Engine {
                 return Err(self.refuse_late(stream, t, newest));
             }
             stream_plan.before.run(event, &mut self.lookups.context(plan.ticks_per_second, true));
-            self.accept(stream, t);
+            let _is_due = self.accept(stream, t, event);
             for (step, part) in batch.steps.iter().zip(&mut chunk.parts) {
                 let part = part.as_mut().expect("a chunk that is read has all its parts");
                 let start = part.keys.len();

@@ -7,6 +7,7 @@ use crate::encode::encode_fields;
 use crate::error::EventError;
 use crate::event::{Event, Value};
 use crate::explain::filler;
+use crate::journal::Journal;
 use crate::key;
 use crate::late::{LateEvents, LateRecord};
 use crate::lookup::{Context, LookupError, LookupTable, Lookups};
@@ -17,9 +18,11 @@ use crate::schema::iso_ticks;
 use crate::stage::{Probe, Stage};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
-use crate::state::table::{Idle, Key, Table};
+use crate::state::table::{Key, Table};
 use crate::state::{Cells, Run, RunMut, texts};
 pub use crate::stats::Stats;
+
+mod room;
 
 /// Features over streams, and the state they need.
 #[derive(Debug)]
@@ -33,6 +36,10 @@ pub struct Engine {
     pub(crate) late: LateEvents,
     pub(crate) evicted: u64,
     pub(crate) refused: u64,
+    /// What has been accepted since the last checkpoint, where increments are asked for.
+    pub(crate) journal: Option<Box<Journal>>,
+    /// A disk failed to make what it was given last: nothing is written any more.
+    pub(crate) unsynced: Option<String>,
     pub(crate) row: FeatureRow,
     scratch: Scratch,
 }
@@ -110,6 +117,8 @@ impl Engine {
             late: LateEvents::new(options.late_events_max),
             evicted: 0,
             refused: 0,
+            journal: None,
+            unsynced: None,
             row: FeatureRow::default(),
             scratch: Scratch::default(),
             options,
@@ -163,18 +172,21 @@ impl Engine {
         probe.ended(Stage::Find);
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
-            self.accept(stream, t);
+            if self.accept(stream, t, event) {
+                self.bound_journal();
+            }
         }
         self.answer(&plan, stream, event, t, stay, probe);
         Ok(!plan.streams[stream].outputs.is_empty())
     }
 
-    /// The event is there to stay.
+    /// The event is there to stay. `true` now and then: `bound_journal` is to be called.
     #[inline]
-    pub(crate) fn accept(&mut self, stream: usize, t: i64) {
+    pub(crate) fn accept(&mut self, stream: usize, t: i64, event: &Event) -> bool {
         let clock = &mut self.clocks[stream];
         clock.newest = clock.newest.max(Some(t));
         clock.events += 1;
+        self.journal.as_mut().is_some_and(|journal| journal.event(stream, t, event))
     }
 
     /// As `push`, but nothing changes.
@@ -248,6 +260,7 @@ impl Engine {
             invalid: self.clocks.iter().map(|clock| clock.invalid).collect(),
             newest: self.clocks.iter().map(|clock| clock.newest).collect(),
             state_bytes: self.bytes(),
+            journal_bytes: self.journal.as_ref().map_or(0, |journal| journal.bytes() as u64),
             lookups: self.lookups.stats(&self.plan.lookups),
             expired: self.tables.iter().map(|table| table.expired).sum(),
             evicted: self.evicted,
@@ -255,7 +268,7 @@ impl Engine {
         }
     }
 
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let scratch = self.scratch.keys.capacity() + self.scratch.record.capacity() * 8;
         let tables: usize = self.tables.iter().map(Table::bytes).sum();
         (tables + self.interner.bytes() + self.lookups.bytes() + self.late.bytes() + scratch) as u64
@@ -322,63 +335,6 @@ impl Engine {
         }
         for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
             self.tables[write.table].warm(located.found);
-        }
-    }
-
-    /// Makes room for the event, or refuses it where it has a new key.
-    fn make_room(&mut self, plan: &Plan, stream: usize) -> Result<(), EventError> {
-        let Some(limit) = self.options.memory_limit else { return Ok(()) };
-        let growth = self.tables.iter().map(|table| table.growth_bytes() as u64).sum::<u64>()
-            + self.interner.growth_bytes() as u64
-            + MARGIN_BYTES
-            + limit / LOST_SHARE;
-        if self.bytes().saturating_add(growth) <= limit {
-            return Ok(());
-        }
-        if self.options.on_limit == OnLimit::Error {
-            let is_new = |located: &Located| located.keyed && located.found.is_none();
-            if !self.scratch.located.iter().any(is_new) {
-                return Ok(());
-            }
-            self.refused += 1;
-            return Err(EventError::Memory {
-                stream: plan.streams[stream].schema.stream.clone(),
-                limit_bytes: limit,
-                state_bytes: self.bytes(),
-            });
-        }
-        // A key for each new one, and one more, so that memory comes back; but not where what comes back is in too many pieces.
-        let freed = self.tables.iter().map(|table| table.freed_bytes() as u64).sum::<u64>();
-        let new = self.scratch.located.iter().filter(|located| located.keyed && located.found.is_none()).count();
-        for _ in 0..new + usize::from(freed <= limit / 4) {
-            self.evict(plan);
-        }
-        // The key that went may have been one of the event's own.
-        for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
-            let key = Key { hash: located.hash, bytes: &self.scratch.keys[located.start..located.end] };
-            located.found = if located.keyed { self.tables[write.table].find(key) } else { None };
-        }
-        Ok(())
-    }
-
-    /// Lets the key go that has been idle for longest, of whatever table.
-    fn evict(&mut self, plan: &Plan) {
-        let mut chosen: Option<(usize, Idle)> = None;
-        for index in 0..self.tables.len() {
-            let table = &mut self.tables[index];
-            let Some(idle) = table.most_idle(&plan.tables[index]) else { continue };
-            match chosen {
-                Some((_, other)) if other.newest <= idle.newest => table.wait(idle),
-                _ => {
-                    if let Some((before, other)) = chosen.replace((index, idle)) {
-                        self.tables[before].wait(other);
-                    }
-                }
-            }
-        }
-        if let Some((index, idle)) = chosen {
-            self.tables[index].evict(&plan.tables[index], idle, &mut self.interner);
-            self.evicted += 1;
         }
     }
 
@@ -457,12 +413,6 @@ impl Engine {
         probe.ended(Stage::Row);
     }
 }
-
-/// This part of a limit is left to the allocator, which loses some memory between what it gives and takes back.
-const LOST_SHARE: u64 = 20;
-/// By how much the state may grow in one call, beside its indexes: a block, a piece of a list, a log that is not measured at each event.
-const MARGIN_BYTES: u64 = 1 << 17;
-
 /// Writes the event as a run of one.
 pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();

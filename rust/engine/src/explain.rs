@@ -172,7 +172,7 @@ fn reads(lane: &LanePlan) -> (Vec<usize>, Mask) {
     }
 }
 
-fn payload(place: Place, run: Run<'_>, index: usize) -> u64 {
+pub(crate) fn payload(place: Place, run: Run<'_>, index: usize) -> u64 {
     match place {
         Place::Word(word) => run.column(word)[index],
         Place::Half(half) => u64::from(run.half(half)[index]),
@@ -196,7 +196,7 @@ fn or_null(value: Shown, payload: u64) -> Shown {
     }
 }
 
-fn shown(kind: FieldKind, payload: u64, categories: &[String], texts: &Interner) -> Shown {
+pub(crate) fn shown(kind: FieldKind, payload: u64, categories: &[String], texts: &Interner) -> Shown {
     match kind {
         FieldKind::Float64 if payload == filler(kind) => Shown::Null,
         FieldKind::String | FieldKind::Boolean | FieldKind::Categorical if payload == filler(kind) => Shown::Null,

@@ -5,12 +5,14 @@
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
 //! `batch` pushes many events, table beside table. `output` writes rows down for others to read.
-//! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back.
+//! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back; `journal` is what has been accepted
+//! since, and `replay` takes it in again.
 
 pub mod aggregate;
 pub mod batch;
 pub mod checkpoint;
 pub mod codec;
+pub mod contents;
 pub mod definition;
 pub mod derive;
 pub mod encode;
@@ -20,12 +22,14 @@ pub mod estimate;
 pub mod event;
 pub mod explain;
 pub(crate) mod heap;
+mod journal;
 pub mod key;
 pub mod late;
 pub mod lookup;
 pub mod options;
 pub mod output;
 pub mod plan;
+mod replay;
 pub mod row;
 pub mod schema;
 pub mod stage;

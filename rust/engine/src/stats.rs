@@ -15,6 +15,8 @@ pub struct Stats {
     pub invalid: Vec<u64>,
     /// Bytes that the state holds, reference data included.
     pub state_bytes: u64,
+    /// Bytes of the events that the next increment of a checkpoint takes; no limit counts them.
+    pub journal_bytes: u64,
     /// Newest event time by stream, in ticks.
     pub newest: Vec<Option<i64>>,
     /// Reference data, in the order of the plan.

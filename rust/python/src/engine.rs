@@ -4,6 +4,7 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use fastfeat_engine::checkpoint::Restored;
@@ -42,6 +43,10 @@ pub struct Engine {
     pub fields: Vec<FieldNames>,
     pub scorer: Option<Arc<Scorer>>,
     pub work: Mutex<Work>,
+    /// Set while the state is with something that needs no Python: calls wait for it then.
+    pub is_lent: AtomicBool,
+    /// Held while a checkpoint is written.
+    pub checkpointing: Mutex<()>,
 }
 
 #[pymethods]
@@ -110,7 +115,8 @@ impl Engine {
             }
         };
         let work = Mutex::new(Work::new(core));
-        Ok(Self { plan, own, restored, layouts, fields, scorer, work })
+        let (is_lent, checkpointing) = (AtomicBool::new(false), Mutex::new(()));
+        Ok(Self { plan, own, restored, layouts, fields, scorer, work, is_lent, checkpointing })
     }
 
     /// Takes an event and gives its features: a Row, or `out` filled with its floats. None for a stream without features.
@@ -315,13 +321,19 @@ impl Engine {
         self.work()?.core.set_lookup(name, rows).map(|_version| ()).map_err(refusal)
     }
 
-    /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. Other Python
-    /// threads run meanwhile, this engine takes no event. `offsets` is a JSON object.
-    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep))]
-    fn checkpoint(&self, py: Python<'_>, path: PathBuf, offsets: &str, keep: usize) -> PyResult<PathBuf> {
-        let mut work = self.work()?;
-        let core = &mut work.core;
-        py.detach(|| core.checkpoint(&path, offsets, keep)).map_err(|error| errors::checkpoint(py, &error))
+    /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. With `incremental` only
+    /// what is new since the last one of the folder, where that is less: the engine takes events meanwhile. `offsets` is a JSON object.
+    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep, incremental))]
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 gives a path of its own")]
+    fn checkpoint(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        offsets: &str,
+        keep: usize,
+        incremental: bool,
+    ) -> PyResult<PathBuf> {
+        self.write_checkpoint(py, &path, offsets, keep, incremental)
     }
 
     /// Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way to it.
@@ -331,7 +343,7 @@ impl Engine {
     }
 
     /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid`, `refused` (by the memory limit), keys that `expired` or
-    /// were `evicted`, and `state_bytes`, under `streams` the counts and the
+    /// were `evicted`, `state_bytes`, and `journal_bytes` of events that the next increment of a checkpoint takes; under `streams` the counts and the
     /// `newest` time of each stream, and under `lookups` the rows, bytes and misses of each lookup and how often it was given a table.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let work = self.work()?;
@@ -355,6 +367,7 @@ impl Engine {
         stats.set_item("expired", core.expired)?;
         stats.set_item("evicted", core.evicted)?;
         stats.set_item("state_bytes", core.state_bytes)?;
+        stats.set_item("journal_bytes", core.journal_bytes)?;
         stats.set_item("streams", streams)?;
         let lookups = PyDict::new(py);
         for lookup in core.lookups {

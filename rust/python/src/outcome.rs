@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use fastfeat_engine::output::avro::AvroWriter;
 use fastfeat_engine::output::json::JsonWriter;
-use fastfeat_engine::output::{Message, Stamp};
+use fastfeat_engine::output::{Message, Stamp, Writer};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -67,12 +68,48 @@ impl Outcome {
     }
 
     /// What is told of one row.
-    fn message<'a>(&'a self, row: usize, id: Option<&'a str>, reasons: bool) -> Message<'a> {
+    fn message<'a>(&'a self, row: usize, id: Option<&'a str>, reasons: bool, more: &'a str) -> Message<'a> {
         let scores = self.classes.map(|classes| &self.taken.scores[row * classes..(row + 1) * classes]);
         let all = &self.taken.reasons[row * self.reasons..(row + 1) * self.reasons];
         // Fewer than were asked for where the model has fewer features.
         let known = all.iter().take_while(|(_, contribution)| !contribution.is_nan()).count();
-        Message { id, row: self.taken.rows.view(row), scores, reasons: reasons.then_some(&all[..known]) }
+        Message { id, row: self.taken.rows.view(row), scores, reasons: reasons.then_some(&all[..known]), more }
+    }
+
+    /// "json" (which None is too), or an AvroOutput, which says what stands before each record.
+    fn writer<'a>(
+        &'a self,
+        format: Option<&Bound<'_, PyAny>>,
+        stamp: &Stamp<'_>,
+        extra: &Extra,
+    ) -> PyResult<Writer<'a>> {
+        let (outputs, ticks_per_second) = (&self.layout.outputs, self.layout.ticks_per_second);
+        let json = || Writer::Json(JsonWriter::new(outputs, ticks_per_second, stamp, &extra.all));
+        let Some(format) = format else { return Ok(json()) };
+        if let Ok(name) = format.cast::<PyString>() {
+            return match &*name.to_string_lossy() {
+                "json" => Ok(json()),
+                name => Err(PyValueError::new_err(format!(
+                    "format is `{name}`; write \"json\" or fastfeat.AvroOutput(...)"
+                ))),
+            };
+        }
+        let class = format.get_type().name()?;
+        if class != "AvroOutput" {
+            let message = format!("a format is \"json\" or fastfeat.AvroOutput(...), not {class}");
+            return Err(PyTypeError::new_err(message));
+        }
+        if extra.others {
+            let message = "the schema of rows in Avro has no place for `extra` but for `model` and `definition`; write JSON, \
+                or send it in the headers of messages";
+            return Err(PyValueError::new_err(message));
+        }
+        let stamp = Stamp {
+            model: extra.model.as_deref().or(stamp.model),
+            definition: extra.definition.as_deref().or(stamp.definition),
+        };
+        let prefix: Vec<u8> = format.getattr("prefix")?.extract()?;
+        Ok(Writer::Avro(AvroWriter::new(outputs, ticks_per_second, &stamp, prefix)))
     }
 
     /// The rows that are asked for, counted from the end where negative.
@@ -174,19 +211,16 @@ impl Outcome {
     ///
     /// `indexes` are the rows that are wanted, all by default. `ids` has an id for every row: text, bytes, a whole number or None.
     /// `extra` has further members, as one dict for all rows or a list with a dict or None for every row.
-    #[pyo3(signature = (format="json", *, indexes=None, ids=None, extra=None, reasons=false))]
+    #[pyo3(signature = (format=None, *, indexes=None, ids=None, extra=None, reasons=false))]
     fn encode<'py>(
         &self,
         py: Python<'py>,
-        format: &str,
+        format: Option<&Bound<'py, PyAny>>,
         indexes: Option<&Bound<'py, PyAny>>,
         ids: Option<&Bound<'py, PyAny>>,
         extra: Option<&Bound<'py, PyAny>>,
         reasons: bool,
     ) -> PyResult<Bound<'py, PyList>> {
-        if format != "json" {
-            return Err(PyValueError::new_err(format!("format is `{format}`; write \"json\"")));
-        }
         if reasons && self.reasons == 0 {
             return Err(PyValueError::new_err("there are no reasons; ask for them with push_messages(reasons=3)"));
         }
@@ -194,10 +228,10 @@ impl Outcome {
         let ids = ids.map(|ids| Ids::read(ids, self.len())).transpose()?;
         let extra = Extra::read(extra, self.len())?;
         let stamp = Stamp {
-            model: self.model.as_deref().filter(|_| !extra.model),
-            definition: (!extra.definition).then_some(self.definition.as_str()),
+            model: self.model.as_deref().filter(|_| extra.model.is_none()),
+            definition: extra.definition.is_none().then_some(self.definition.as_str()),
         };
-        let writer = JsonWriter::new(&self.layout.outputs, self.layout.ticks_per_second, &stamp, &extra.all);
+        let writer = self.writer(format, &stamp, &extra)?;
         let (bytes, ends) = py.detach(|| {
             let mut bytes = Vec::with_capacity(indexes.len() * 64);
             let ends: Vec<Option<usize>> = indexes
@@ -206,7 +240,7 @@ impl Outcome {
                     self.taken.status[row].has_row().then(|| {
                         let id = ids.as_ref().and_then(|ids| ids.0[row].as_deref());
                         let more = extra.rows.get(row).map_or("", String::as_str);
-                        writer.write(&self.message(row, id, reasons), more, &mut bytes);
+                        writer.write(&self.message(row, id, reasons, more), &mut bytes);
                         bytes.len()
                     })
                 })
@@ -277,9 +311,11 @@ struct Extra {
     all: String,
     /// By row; empty where no row has its own.
     rows: Vec<String>,
-    /// Whether they say the model's version, the definition's.
-    model: bool,
-    definition: bool,
+    /// The model's version, the definition's, where they say it.
+    model: Option<String>,
+    definition: Option<String>,
+    /// Whether they say anything else.
+    others: bool,
 }
 
 impl Extra {
@@ -301,7 +337,7 @@ impl Extra {
                 "extra has {given} dicts and there are {rows} rows; give one a row, or one dict for all"
             )));
         }
-        if found.model || found.definition {
+        if found.model.is_some() || found.definition.is_some() {
             return Err(PyValueError::new_err("`model` and `definition` are the same for all rows; give one dict"));
         }
         Ok(found)
@@ -318,8 +354,11 @@ impl Extra {
                     "`{name}` is a member of its own; call that of extra another"
                 )));
             }
-            self.model |= name == "model";
-            self.definition |= name == "definition";
+            match name.as_str() {
+                "model" => self.model = Some(version(&name, &value)?),
+                "definition" => self.definition = Some(version(&name, &value)?),
+                _ => self.others = true,
+            }
             dict.set_item(name, value)?;
         }
         let options = PyDict::new(py);
@@ -330,4 +369,8 @@ impl Extra {
         let text = text.cast::<PyString>()?.to_str()?.to_owned();
         Ok(text[1..text.len() - 1].to_owned())
     }
+}
+
+fn version(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    value.extract().map_err(|_| PyTypeError::new_err(format!("`{name}` in extra is a version; give a text")))
 }

@@ -1,6 +1,7 @@
 //! The way through the engine: a call's arguments in, the core asked, its answer out. The class itself is in `engine`.
 
-use std::sync::{Arc, MutexGuard, TryLockError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError, TryLockResult};
 
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::ArrowError;
@@ -60,7 +61,10 @@ impl Engine {
     /// The engine's state, unless another call has it: one that this call came out of, or one of another thread.
     #[inline]
     pub fn work(&self) -> PyResult<MutexGuard<'_, Work>> {
-        self.work.try_lock().map_err(|error| {
+        self.work.try_lock().or_else(|error| match error {
+            TryLockError::WouldBlock if self.is_lent.load(Ordering::Acquire) => self.work_lent(),
+            other => Err(other),
+        }).map_err(|error| {
             PyRuntimeError::new_err(match error {
                 TryLockError::WouldBlock => {
                     "this engine is busy with another event: it takes one at a time, from one thread at a time; put a lock around it, \
@@ -71,6 +75,13 @@ impl Engine {
                 }
             })
         })
+    }
+
+    /// The state, once whatever has it has given it back. That needs no Python, so Python runs on meanwhile.
+    #[cold]
+    fn work_lent(&self) -> TryLockResult<MutexGuard<'_, Work>> {
+        Python::attach(|py| py.detach(|| drop(self.work.lock().unwrap_or_else(PoisonError::into_inner))));
+        self.work.try_lock()
     }
 
     /// The stream that `stream=` names; the features' own by default.

@@ -12,8 +12,10 @@ pub(super) const PREAMBLE_BYTES: usize = 12;
 pub(super) const HEADER_BYTES: usize = 24;
 /// Sections of texts and keys end with the first entry beyond this.
 pub(super) const SECTION_BYTES: usize = 1 << 20;
-/// The payload is as it is; other numbers are for compression.
-const PLAIN: u8 = 0;
+/// The payload is as it is.
+pub(super) const PLAIN: u8 = 0;
+/// The payload is a u64 of how many bytes it stands for, and a Zstandard frame of them.
+pub(super) const ZSTD: u8 = 1;
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])* $kind:ident = $number:literal, $name:literal;)*) => {
@@ -58,13 +60,19 @@ kinds! {
     Expiry = 8, "expiry";
     /// How much came before.
     End = 9, "end";
+    /// What an increment goes on from.
+    Link = 10, "link";
+    /// Accepted events in their order; several sections.
+    Events = 11, "events";
 }
 
 /// What stands before a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub kind: Kind,
-    /// Of a table; 0 elsewhere.
+    /// How the payload is packed.
+    pub codec: u8,
+    /// Of a table, or of a piece of the events; 0 elsewhere.
     pub number: u32,
     /// Bytes of the payload.
     pub length: u64,
@@ -74,15 +82,15 @@ pub(super) struct Header {
 
 impl Header {
     /// For a payload.
-    pub fn of(kind: Kind, number: u32, payload: &[u8]) -> Self {
-        Self { kind, number, length: payload.len() as u64, checksum: crc32c::crc32c(payload) }
+    pub fn of(kind: Kind, codec: u8, number: u32, payload: &[u8]) -> Self {
+        Self { kind, codec, number, length: payload.len() as u64, checksum: crc32c::crc32c(payload) }
     }
 
     /// Its bytes, with a checksum of their own at the end.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES);
         (self.kind as u8).encode(&mut bytes);
-        PLAIN.encode(&mut bytes);
+        self.codec.encode(&mut bytes);
         0_u16.encode(&mut bytes);
         self.number.encode(&mut bytes);
         self.length.encode(&mut bytes);
@@ -107,10 +115,10 @@ impl Header {
         };
         let (kind, codec, zero, number, length, checksum) = read().map_err(|broken| broken.to_string())?;
         let Some(kind) = Kind::of(kind) else { return Err(format!("a section of the unknown kind {kind}")) };
-        if codec != PLAIN || zero != 0 {
+        if !matches!(codec, PLAIN | ZSTD) || zero != 0 {
             return Err(format!("a section in the unknown codec {codec}"));
         }
-        Ok(Self { kind, number, length, checksum })
+        Ok(Self { kind, codec, number, length, checksum })
     }
 }
 
@@ -120,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_header_comes_back_and_no_bit_of_it_may_change() {
-        let header = Header::of(Kind::Keys, 3, b"payload");
+        let header = Header::of(Kind::Keys, ZSTD, 3, b"payload");
         let mut bytes = [0; HEADER_BYTES];
         bytes.copy_from_slice(&header.bytes());
         assert_eq!(Header::read(&bytes), Ok(header));

@@ -1,22 +1,33 @@
 //! State that survives: an engine as a file that is whole or absent, and an engine that goes on from it as if it had never stopped.
 //!
-//! `write` and `read` know bytes, `format` what they are made of, `layout` what those of a key mean; `file` alone touches the disk, and
-//! `folder` keeps several. Every checkpoint is of all state, and writing one takes the engine for as long.
+//! `write` and `read` know what a full checkpoint holds, `increment` what has been accepted since; `sections` are what both are made of, by
+//! the numbers in `format`, and `layout` says what the bytes of keys mean. `disk` is a file that is whole or absent on whatever keeps files,
+//! `file` alone touches the real one, `folder` keeps chains of files, and `chain` writes and reads
+//! those; `inspect` shows them to people.
 
+mod chain;
 mod changes;
+mod disk;
 mod file;
 mod folder;
 mod format;
+mod increment;
+mod inspect;
 mod layout;
 mod read;
+mod sections;
 mod write;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use self::chain::{Job, Request};
+pub use self::disk::{Disk, DiskFile};
+pub use self::file::LocalDisk;
 pub use self::format::FORMAT_VERSION;
-use self::read::Fault;
+pub use self::inspect::{File, Inspected, inspect};
+use self::sections::Fault;
 use crate::engine::{Engine, Options};
 use crate::error::{CheckpointError, CheckpointFault};
 use crate::plan::Plan;
@@ -28,7 +39,7 @@ pub struct Restored {
     pub engine: Engine,
     /// Where the sources stood, as JSON.
     pub offsets: String,
-    /// The file it came from.
+    /// The file it came from: the last of its chain.
     pub path: PathBuf,
     /// Newer ones, and manifests, that were damaged.
     pub damaged: Vec<CheckpointError>,
@@ -42,9 +53,8 @@ fn fault<T>(path: &Path, fault: CheckpointFault, message: impl Into<String>) -> 
     Err(CheckpointError { fault, place: path.display().to_string(), message: message.into() })
 }
 
-fn unwritten(path: &Path, error: &io::Error) -> CheckpointError {
-    let message = format!("it could not be written: {error}; what was there before is still there");
-    CheckpointError { fault: CheckpointFault::Disk, place: path.display().to_string(), message }
+fn placed(path: &Path) -> impl Fn(Fault) -> CheckpointError {
+    |Fault { fault, message }| CheckpointError { fault, place: path.display().to_string(), message }
 }
 
 impl Engine {
@@ -57,23 +67,22 @@ impl Engine {
     /// # Errors
     /// The disk refuses, and what was there before is still there; or the request has no meaning.
     pub fn checkpoint(&mut self, path: &Path, offsets: &str, keep: usize) -> Result<PathBuf, CheckpointError> {
-        if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(offsets) {
-            return refused(path, format!("its offsets are no JSON object: {error}"));
+        let request = Request { path, offsets, keep, incremental: false };
+        self.checkpoint_on(&LocalDisk, &request)
+    }
+
+    /// The same as a request says, on any disk.
+    ///
+    /// # Errors
+    /// As `checkpoint`.
+    pub fn checkpoint_on(&mut self, disk: &dyn Disk, request: &Request<'_>) -> Result<PathBuf, CheckpointError> {
+        if let Some(job) = self.begin_increment(request)? {
+            let job = job.write(disk, request);
+            if let Some(written) = self.end_increment(job) {
+                return written;
+            }
         }
-        if keep == 0 {
-            return refused(path, "keep is 0, and the new one would go at once; keep 1 or more");
-        }
-        if !file::is_folder(path) {
-            let written = file::write_whole(path, |out| write::write(self, offsets, out));
-            return written.map(|()| path.to_owned()).map_err(|error| unwritten(path, &error));
-        }
-        file::make_folder(path).map_err(|error| unwritten(path, &error))?;
-        let listed = folder::list(path)?;
-        let newest = folder::next(path, &listed)?;
-        file::write_whole(&newest, |out| write::write(self, offsets, out))
-            .and_then(|()| folder::publish(path, &newest, &listed, keep))
-            .map_err(|error| unwritten(&newest, &error))?;
-        Ok(newest)
+        self.checkpoint_in_full(disk, request)
     }
 
     /// Goes on from a file, or from the newest of a folder that is whole. The plan is of the same definition.
@@ -81,27 +90,7 @@ impl Engine {
     /// # Errors
     /// Nothing there is whole, it is of another definition or release, or the disk refuses.
     pub fn restore(plan: Arc<Plan>, options: Options, path: &Path) -> Result<Restored, CheckpointError> {
-        if !file::is_folder(path) {
-            let (engine, offsets) = restore_file(&plan, options, path)?;
-            return Ok(Restored { engine, offsets, path: path.to_owned(), damaged: Vec::new() });
-        }
-        let listed = folder::list(path)?;
-        let mut damaged: Vec<CheckpointError> = listed.damaged.into_iter().collect();
-        for file in listed.files {
-            match restore_file(&plan, options.clone(), &file) {
-                Ok((engine, offsets)) => return Ok(Restored { engine, offsets, path: file, damaged }),
-                // What was asked for does not fit: an older one must not be taken in its place in silence.
-                Err(error) if error.fault == CheckpointFault::Refused => return Err(error),
-                Err(error) => damaged.push(error),
-            }
-        }
-        match damaged.as_slice() {
-            [] => refused(path, "the folder has no checkpoint; give the path of one, or begin with a new engine"),
-            all => {
-                let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-                fault(path, CheckpointFault::Damaged, format!("none in the folder is whole: {}", all.join("; ")))
-            }
-        }
+        Self::restore_from(&LocalDisk, &plan, &options, path)
     }
 
     /// The bytes of a checkpoint.
@@ -109,7 +98,7 @@ impl Engine {
     /// # Errors
     /// What takes them does not.
     pub fn write_checkpoint(&self, offsets: &str, out: &mut dyn Write) -> io::Result<()> {
-        write::write(self, offsets, out)
+        write::write(self, offsets, false, out).map(|_| ())
     }
 
     /// An engine from so many bytes of a checkpoint, and its offsets; `place` says in errors where they come from.
@@ -123,25 +112,8 @@ impl Engine {
         length: u64,
         place: &str,
     ) -> Result<(Self, String), CheckpointError> {
-        read::read(plan, options, input, length).map_err(|Fault { fault, message }| CheckpointError {
-            fault,
-            place: place.to_owned(),
-            message,
-        })
+        read::read(plan, options, input, length)
+            .map(|read| (read.engine, read.offsets))
+            .map_err(placed(Path::new(place)))
     }
-}
-
-fn restore_file(plan: &Arc<Plan>, options: Options, path: &Path) -> Result<(Engine, String), CheckpointError> {
-    let (mut input, length) = match file::open(path) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return fault(
-                path,
-                CheckpointFault::Disk,
-                "it does not exist; give the path of a checkpoint, or begin with a new engine",
-            );
-        }
-        Err(error) => return fault(path, CheckpointFault::Disk, format!("it cannot be opened: {error}")),
-    };
-    Engine::read_checkpoint(plan, options, &mut input, length, &path.display().to_string())
 }

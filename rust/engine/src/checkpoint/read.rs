@@ -2,124 +2,33 @@
 //! comes out when all of it has been read, and nothing before.
 
 use std::cmp::Ordering;
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::Arc;
 
 use super::changes::changes;
-use super::format::{FORMAT_VERSION, HEADER_BYTES, Header, Kind, MAGIC, PREAMBLE_BYTES};
+use super::format::Kind;
 use super::layout::layout;
+use super::sections::{Fault, Reader, Sealed, broken, damaged, refused};
 use crate::encode::{Broken, Input};
 use crate::engine::{Engine, Options};
-use crate::error::CheckpointFault;
 use crate::late::LateRecord;
 use crate::plan::{Plan, SEMANTICS_VERSION};
 use crate::state::table::Loading;
 use crate::window::zone;
 
-/// Why a file cannot be gone on from.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub fault: CheckpointFault,
-    pub message: String,
+/// What a file holds.
+pub(super) struct Full {
+    pub engine: Engine,
+    /// JSON.
+    pub offsets: String,
+    pub sealed: Sealed,
+    /// Whether increments were to follow.
+    pub goes_on: bool,
 }
 
-fn damaged<T>(message: String) -> Result<T, Fault> {
-    Err(Fault { fault: CheckpointFault::Damaged, message })
-}
-
-fn refused<T>(message: String) -> Result<T, Fault> {
-    Err(Fault { fault: CheckpointFault::Refused, message })
-}
-
-/// Sections on their way in.
-struct Sections<'a> {
-    input: &'a mut dyn Read,
-    /// Bytes of the file, and how many have been read.
-    length: u64,
-    at: u64,
-    sections: u64,
-    headers: u32,
-    payload: Vec<u8>,
-}
-
-impl Sections<'_> {
-    fn fill(&mut self, bytes: &mut [u8], what: &str) -> Result<(), Fault> {
-        match self.input.read_exact(bytes) {
-            Ok(()) => {
-                self.at += bytes.len() as u64;
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.ends_early(what),
-            Err(error) => Err(Fault {
-                fault: CheckpointFault::Disk,
-                message: format!("it cannot be read at byte {}: {error}", self.at),
-            }),
-        }
-    }
-
-    fn ends_early<T>(&self, what: &str) -> Result<T, Fault> {
-        damaged(format!("it ends in the middle of {what} that begins at byte {}: it was cut off", self.at))
-    }
-
-    /// Reads the next section; its payload is then there.
-    fn next(&mut self) -> Result<Header, Fault> {
-        let begin = self.at;
-        let mut bytes = [0; HEADER_BYTES];
-        self.fill(&mut bytes, "a section's header")?;
-        let header = match Header::read(&bytes) {
-            Ok(header) => header,
-            Err(message) => return damaged(format!("at byte {begin}: {message}")),
-        };
-        let name = header.kind.name();
-        // Held against the file before anything is made for it.
-        if header.length > self.length.saturating_sub(self.at) {
-            return self.ends_early(&format!("the section `{name}`"));
-        }
-        let mut payload = std::mem::take(&mut self.payload);
-        payload.clear();
-        payload.resize(header.length as usize, 0);
-        self.fill(&mut payload, &format!("the section `{name}`"))?;
-        self.payload = payload;
-        if crc32c::crc32c(&self.payload) != header.checksum {
-            return damaged(format!(
-                "the section `{name}` at byte {begin} has another checksum than when it was written"
-            ));
-        }
-        if header.kind != Kind::End {
-            self.headers = crc32c::crc32c_append(self.headers, &bytes);
-            self.sections += 1;
-        }
-        Ok(header)
-    }
-
-    /// The next section, which has to be this one.
-    fn expect(&mut self, kind: Kind, number: u32) -> Result<(), Fault> {
-        let header = self.next()?;
-        if (header.kind, header.number) != (kind, number) {
-            let (wanted, found) = (kind.name(), header.kind.name());
-            return damaged(format!("a section `{found}` {} stands where `{wanted}` {number} has to", header.number));
-        }
-        Ok(())
-    }
-
-    fn text(&self) -> Result<&str, Fault> {
-        std::str::from_utf8(&self.payload).or_else(|_| damaged("a text is not UTF-8".to_owned()))
-    }
-}
-
-fn broken<T>(kind: Kind, result: Result<T, Broken>) -> Result<T, Fault> {
-    result.or_else(|broken| damaged(format!("in the section `{}`: {broken}", kind.name())))
-}
-
-/// Reads a whole file of so many bytes; the engine, and the offsets as JSON.
-pub(super) fn read(
-    plan: &Arc<Plan>,
-    options: Options,
-    input: &mut dyn Read,
-    length: u64,
-) -> Result<(Engine, String), Fault> {
-    let mut sections = Sections { input, length, at: 0, sections: 0, headers: 0, payload: Vec::new() };
-    preamble(&mut sections)?;
+/// Reads a whole file of so many bytes.
+pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, length: u64) -> Result<Full, Fault> {
+    let mut sections = Reader::begin(input, length)?;
     sections.expect(Kind::Identity, 0)?;
     let identity = broken(Kind::Identity, Identity::read(&sections.payload))?;
     sections.expect(Kind::Definition, 0)?;
@@ -146,51 +55,33 @@ pub(super) fn read(
         let text: String = text.chars().take(40).collect();
         return damaged(format!("no event has the text {text:?}, which is there"));
     }
-    end(&mut sections)?;
-    Ok((engine, offsets))
-}
-
-fn preamble(sections: &mut Sections<'_>) -> Result<(), Fault> {
-    let mut bytes = [0; PREAMBLE_BYTES];
-    sections.fill(&mut bytes, "the first bytes")?;
-    let (magic, version) = bytes.split_at(MAGIC.len());
-    if magic != MAGIC {
-        return damaged(
-            "it does not begin as a checkpoint of fastfeat does: it is another file, or was overwritten".to_owned(),
-        );
-    }
-    match Input::new(version).read::<u32>() {
-        Ok(FORMAT_VERSION) => Ok(()),
-        Ok(version) => refused(format!(
-            "its format is {version}, and this release ({}) opens {FORMAT_VERSION}; open it with the release that wrote it",
-            env!("CARGO_PKG_VERSION")
-        )),
-        Err(broken) => damaged(broken.to_string()),
-    }
+    Ok(Full { engine, offsets, sealed: sections.end()?, goes_on: identity.goes_on })
 }
 
 /// What the state depends on beside the definition.
-struct Identity {
-    fingerprint: String,
-    semantics: u32,
-    release: String,
-    idle_after: Option<i64>,
+pub(super) struct Identity {
+    pub fingerprint: String,
+    pub semantics: u32,
+    pub release: String,
+    pub ticks_per_second: i64,
+    pub idle_after: Option<i64>,
+    goes_on: bool,
 }
 
 impl Identity {
-    fn read(payload: &[u8]) -> Result<Self, Broken> {
+    pub fn read(payload: &[u8]) -> Result<Self, Broken> {
         let mut input = Input::new(payload);
         let (fingerprint, semantics) = (input.text()?.to_owned(), input.read()?);
         let release = input.text()?.to_owned();
         // Ticks are a function of the definition; they stand there for who reads the file alone.
-        let _ticks_per_second: i64 = input.read()?;
-        let idle_after = input.read()?;
+        let ticks_per_second = input.read()?;
+        let (idle_after, goes_on) = input.read()?;
         input.end()?;
-        Ok(Self { fingerprint, semantics, release, idle_after })
+        Ok(Self { fingerprint, semantics, release, ticks_per_second, idle_after, goes_on })
     }
 
     /// Whether a plan with these options may go on from it.
-    fn fits(&self, plan: &Plan, definition: &str, options: &Options) -> Result<(), Fault> {
+    pub fn fits(&self, plan: &Plan, definition: &str, options: &Options) -> Result<(), Fault> {
         if self.fingerprint != plan.fingerprint {
             let changes = changes(definition, &plan.definition);
             let what = match changes {
@@ -226,12 +117,12 @@ impl Identity {
 }
 
 /// How much is to come.
-struct Announced {
-    texts: u64,
-    keys: Vec<u64>,
+pub(super) struct Announced {
+    pub texts: u64,
+    pub keys: Vec<u64>,
 }
 
-fn counters(engine: &mut Engine, payload: &[u8]) -> Result<Announced, Broken> {
+pub(super) fn counters(engine: &mut Engine, payload: &[u8]) -> Result<Announced, Broken> {
     let wrong = |what: &str, found: usize, wanted: usize| Broken::new(format!("{found} {what} where {wanted} are"));
     let mut input = Input::new(payload);
     let streams = input.count(1)?;
@@ -276,7 +167,7 @@ fn counters(engine: &mut Engine, payload: &[u8]) -> Result<Announced, Broken> {
     Ok(Announced { texts, keys })
 }
 
-fn texts(engine: &mut Engine, wanted: u64, sections: &mut Sections<'_>) -> Result<(), Fault> {
+fn texts(engine: &mut Engine, wanted: u64, sections: &mut Reader<'_>) -> Result<(), Fault> {
     let mut last: Option<String> = None;
     loop {
         sections.expect(Kind::Texts, 0)?;
@@ -295,7 +186,7 @@ fn texts(engine: &mut Engine, wanted: u64, sections: &mut Sections<'_>) -> Resul
     }
 }
 
-fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &mut Sections<'_>) -> Result<(), Fault> {
+fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &mut Reader<'_>) -> Result<(), Fault> {
     let (table, table_plan, number) = (&mut engine.tables[index], &plan.tables[index], index as u32);
     let mut loading = Loading::default();
     loop {
@@ -315,20 +206,4 @@ fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &
     sections.expect(Kind::Expiry, number)?;
     let mut input = Input::new(&sections.payload);
     broken(Kind::Expiry, table.load_expiry(table_plan, &loading, &mut input).and_then(|()| input.end()))
-}
-
-fn end(sections: &mut Sections<'_>) -> Result<(), Fault> {
-    let counted = (sections.at, sections.sections);
-    sections.expect(Kind::End, 0)?;
-    let mut input = Input::new(&sections.payload);
-    let told = broken(Kind::End, input.read::<((u64, u64), u32)>())?;
-    broken(Kind::End, input.end())?;
-    if told != (counted, sections.headers) {
-        return damaged("its end tells of other sections than there are".to_owned());
-    }
-    if sections.at != sections.length {
-        let more = sections.length - sections.at;
-        return damaged(format!("{more} bytes come after its end"));
-    }
-    Ok(())
 }

@@ -42,8 +42,8 @@ impl<'a> JsonWriter<'a> {
         Self { outputs, ticks_per_second, names: outputs.iter().map(name).collect(), tail }
     }
 
-    /// Appends one message to `out`. `more` are members of this message alone, as JSON without the braces.
-    pub fn write(&self, message: &Message<'_>, more: &str, out: &mut Vec<u8>) {
+    /// Appends one message to `out`.
+    pub fn write(&self, message: &Message<'_>, out: &mut Vec<u8>) {
         out.push(b'{');
         if let Some(id) = message.id {
             out.extend_from_slice(b"\"id\":");
@@ -73,9 +73,9 @@ impl<'a> JsonWriter<'a> {
             });
         }
         out.extend_from_slice(&self.tail);
-        if !more.is_empty() {
+        if !message.more.is_empty() {
             out.push(b',');
-            out.extend_from_slice(more.as_bytes());
+            out.extend_from_slice(message.more.as_bytes());
         }
         out.push(b'}');
     }
@@ -178,9 +178,15 @@ mod tests {
         row.values[7] = f64::NAN;
         let stamp = Stamp { model: Some("m"), definition: Some("d") };
         let writer = JsonWriter::new(&outputs, 1_000_000, &stamp, "\"worker\":1");
-        let message = Message { id: Some("7"), row: row.view(), scores: Some(&[0.5]), reasons: Some(&[(0, -1.25)]) };
+        let message = Message {
+            id: Some("7"),
+            row: row.view(),
+            scores: Some(&[0.5]),
+            reasons: Some(&[(0, -1.25)]),
+            more: "\"offset\":3",
+        };
         let mut out = Vec::new();
-        writer.write(&message, "\"offset\":3", &mut out);
+        writer.write(&message, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "{\"id\":\"7\",\"features\":{\"x\":0.1,\"n\":9223372036854775807,\"b\":true,\"\\\"\":\"a\\\"\\n\\u0001é\",\"c\":\"low\",\
@@ -193,9 +199,10 @@ mod tests {
     fn scores_of_several_classes_are_a_list_and_what_was_not_asked_for_is_not_there() {
         let writer = JsonWriter::new(&[], 1_000_000, &Stamp { model: None, definition: Some("d") }, "");
         let row = FeatureRow::default();
-        let message = Message { id: None, row: row.view(), scores: Some(&[0.25, f64::INFINITY]), reasons: None };
+        let message =
+            Message { id: None, row: row.view(), scores: Some(&[0.25, f64::INFINITY]), reasons: None, more: "" };
         let mut out = Vec::new();
-        writer.write(&message, "", &mut out);
+        writer.write(&message, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), "{\"features\":{},\"score\":[0.25,null],\"definition\":\"d\"}");
     }
 }

@@ -1,5 +1,6 @@
-//! Row -> bytes, one file per format: what a finished row is told the world as. The inverse of `codec`.
+//! Row -> bytes, one file per format: what the world is told of a finished row. The inverse of `codec`.
 
+pub mod avro;
 pub mod json;
 
 use crate::row::RowView;
@@ -24,4 +25,26 @@ pub struct Message<'a> {
     pub scores: Option<&'a [f64]>,
     /// Features (by their places) and what each adds to the raw score, where reasons are told.
     pub reasons: Option<&'a [(u32, f64)]>,
+    /// Further members of this message alone, as JSON without the braces; empty for none. Formats with a schema have no place for them.
+    pub more: &'a str,
+}
+
+/// How messages are written, chosen once.
+#[derive(Clone, Debug)]
+pub enum Writer<'a> {
+    /// One JSON object a message.
+    Json(json::JsonWriter<'a>),
+    /// One Avro record a message.
+    Avro(avro::AvroWriter<'a>),
+}
+
+impl Writer<'_> {
+    /// Appends one message to `out`.
+    #[inline]
+    pub fn write(&self, message: &Message<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Json(writer) => writer.write(message, out),
+            Self::Avro(writer) => writer.write(message, out),
+        }
+    }
 }

@@ -134,6 +134,11 @@ impl Interner {
         self.entry_mut(id).uses = 0;
     }
 
+    /// How many texts are in use.
+    pub fn texts(&self) -> usize {
+        self.index.keys()
+    }
+
     /// How many texts have been taken in.
     pub fn loaded_len(&self) -> u64 {
         self.len() as u64

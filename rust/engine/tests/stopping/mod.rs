@@ -184,5 +184,5 @@ pub fn restored(plan: &Arc<Plan>, options: Options, bytes: &[u8]) -> Result<Engi
 
 /// Everything that is counted, but for how memory lies.
 pub fn counts(engine: &Engine) -> Stats {
-    Stats { state_bytes: 0, ..engine.stats() }
+    Stats { state_bytes: 0, journal_bytes: 0, ..engine.stats() }
 }

@@ -87,6 +87,19 @@ impl Table {
         }
     }
 
+    /// Shows the events of a key, the oldest first; whether it has a past too.
+    pub fn each_event(&self, plan: &TablePlan, reference: Reference, mut show: impl FnMut(Run<'_>, usize)) -> bool {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        let extra = number_of(block, header).map(|number| self.extras.get(number));
+        let log = match extra.and_then(|extra| extra.busy.as_deref()) {
+            Some(busy) => Log::Busy(busy),
+            None => Log::Run(run_of(block, header, plan)),
+        };
+        log.stretches(log.first(), log.end(), |run, from, to, _| (from..to).for_each(|index| show(run, index)));
+        extra.is_some_and(|extra| extra.past.is_some())
+    }
+
     /// Reads one key, which comes after the one before, and holds its texts.
     pub fn load_key(
         &mut self,
