@@ -46,6 +46,32 @@ def _bench(app: typer.Typer) -> None:
         raise typer.Exit(run(features, events, budget_us, model, limit, repeats, as_json))
 
 
+def _checkpoint(app: typer.Typer) -> None:
+    """Registers `fastfeat checkpoint`."""
+    import typer
+
+    group = typer.Typer(no_args_is_help=True, help="Checkpoints: what is inside.")
+    app.add_typer(group, name="checkpoint")
+
+    @group.callback()
+    def checkpoint() -> None:
+        """Checkpoints: what is inside."""
+
+    @group.command()
+    def inspect(
+        path: Path = typer.Argument(..., help="A file, or a folder with its chains."),
+        key: list[str] = typer.Option([], "--key", help="COLUMN=VALUE: the events of this key; once per key column."),
+        as_json: bool = typer.Option(False, "--json", help="One object of JSON on stdout, for machines."),
+    ) -> None:
+        """Chain, sections, counters, tables and checksums of a checkpoint; it needs no definition.
+
+        Exit code 0: all is whole. 1: something is damaged. 2: it cannot be looked at.
+        """
+        from fastfeat.commands.checkpoint import inspect as run
+
+        raise typer.Exit(run(path, key, as_json))
+
+
 def _worker(app: typer.Typer) -> None:
     """Registers `fastfeat worker`."""
     import typer
@@ -114,32 +140,6 @@ def _dead_letters(app: typer.Typer) -> None:
         raise typer.Exit(run(pipeline, config, repair, code, dry_run))
 
 
-def _checkpoint(app: typer.Typer) -> None:
-    """Registers `fastfeat checkpoint`."""
-    import typer
-
-    group = typer.Typer(no_args_is_help=True, help="Checkpoints: what is inside.")
-    app.add_typer(group, name="checkpoint")
-
-    @group.callback()
-    def checkpoint() -> None:
-        """Checkpoints: what is inside."""
-
-    @group.command()
-    def inspect(
-        path: Path = typer.Argument(..., help="A file, or a folder with its chains."),
-        key: list[str] = typer.Option([], "--key", help="COLUMN=VALUE: the events of this key; once per key column."),
-        as_json: bool = typer.Option(False, "--json", help="One object of JSON on stdout, for machines."),
-    ) -> None:
-        """Chain, sections, counters, tables and checksums of a checkpoint; it needs no definition.
-
-        Exit code 0: all is whole. 1: something is damaged. 2: it cannot be looked at.
-        """
-        from fastfeat.commands.checkpoint import inspect as run
-
-        raise typer.Exit(run(path, key, as_json))
-
-
 def main() -> None:
     """Runs the command that the arguments name."""
     try:
@@ -161,10 +161,10 @@ def main() -> None:
         """Machine-learning features and scores from event streams."""
 
     _bench(app)
+    _checkpoint(app)
     _worker(app)
     _run(app)
     _dead_letters(app)
-    _checkpoint(app)
     app()
 
 

@@ -57,7 +57,8 @@ pub(super) fn insides(question: &Question<'_>, log: Log<'_>, past: Option<&Past>
             (None, _) => {}
             // It sees nothing that it would not see at the watermark. What is folded cannot be told apart: all before the watermark is in.
             (Some(mark), kind) => {
-                let at_mark = window(question, plan, log, past, log.upper_bound(mark), mark);
+                let candidates = if plan.ties { mark } else { mark.saturating_sub(1) };
+                let at_mark = window(question, plan, log, past, log.upper_bound(candidates), mark);
                 if inside.low < at_mark.low && begun_before(question, plan) {
                     (inside.low, inside.current) = (inside.high, false);
                 }
