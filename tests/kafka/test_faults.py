@@ -59,7 +59,8 @@ def test_workers_join_leave_and_die(kafka, name, tmp_path):
             else:
                 going = running.pop(choose.randrange(len(running)))
                 going.send_signal(signal.SIGTERM if move == "leave" else signal.SIGKILL)
-                assert going.wait(30) in (0, -signal.SIGKILL)
+                # One that was still starting dies of SIGTERM as any program does.
+                assert going.wait(30) in (0, -signal.SIGKILL, -signal.SIGTERM)
             time.sleep(choose.uniform(0.5, 3.0))
         scene.wait()
         scene.assert_exactly_once()
