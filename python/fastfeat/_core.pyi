@@ -20,6 +20,7 @@ __all__ = [
     "Reason",
     "Row",
     "ScoreResult",
+    "inspect_checkpoint",
     "registry",
     "restore_row",
 ]
