@@ -67,7 +67,6 @@ impl Engine {
 /// What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key.
 #[pyfunction]
 #[pyo3(signature = (path, key))]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 gives objects of its own")]
 pub fn inspect_checkpoint(py: Python<'_>, path: PathBuf, key: Vec<(String, String)>) -> PyResult<String> {
     let inspected = py.detach(|| inspect(&LocalDisk, &path, &key)).map_err(|error| errors::checkpoint(py, &error))?;
     Ok(serde_json::to_string(&inspected).expect("a report is plain data"))

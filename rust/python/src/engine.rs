@@ -324,7 +324,6 @@ impl Engine {
     /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. With `incremental` only
     /// what is new since the last one of the folder, where that is less: the engine takes events meanwhile. `offsets` is a JSON object.
     #[pyo3(name = "_checkpoint", signature = (path, offsets, keep, incremental))]
-    #[expect(clippy::needless_pass_by_value, reason = "pyo3 gives a path of its own")]
     fn checkpoint(
         &self,
         py: Python<'_>,
