@@ -149,4 +149,4 @@ def test_help_is_there_at_once():
     # The best of several: other tests, and other people, use the machine.
     # A busy machine takes longer to start any interpreter.
     times = [(seconds(lambda: command("--help")), seconds(bare)) for _ in range(7)]
-    assert min(one for one, _ in times) < max(0.15 * 2, 10 * min(other for _, other in times))
+    assert min(one for one, _ in times) < max(0.15 * 2, 20 * min(other for _, other in times))
