@@ -62,7 +62,7 @@ def script(name, *arguments):
         ("plain_rust", {"plain_rust_cards_18", "plain_rust_cards_30"}),
         ("python_deques", {"python_deques_cards_30"}),
         ("polars_rolling", {"polars_{threads}_cards_18", "polars_{threads}_cards_30"}),
-        ("fastfeat_batch", {"fastfeat_1_cards_18", "fastfeat_1_cards_30"}),
+        ("fastfeat_batch", {f"fastfeat_{threads}_cards_{work}" for threads in (1, 2) for work in (18, 30)}),
         ("fastfeat_push", {"fastfeat_push", "fastfeat_push_out", "fastfeat_push_json"}),
     ],
 )
