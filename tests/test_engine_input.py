@@ -16,7 +16,7 @@ import fastfeat as ff
 import numpy as np
 import pandas as pd
 import pytest
-from fastfeat import Engine, InvalidEvent, LateEvent, Stream, col
+from fastfeat import Engine, Float64, InvalidEvent, LateEvent, Stream, String, Timestamp, col
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -268,13 +268,13 @@ def test_an_event_inside_an_event_is_refused_clearly():
             engine.push({"ts": 0})
             return 0.5
 
-    with pytest.raises(RuntimeError, match="busy with another event"):
+    with pytest.raises(RuntimeError, match="busy with an event that this call came out of"):
         engine.push({"ts": 0, "f": Reentrant()})
     assert engine.push({"ts": 0, "f": 1.0})["f_"] == 1.0
 
 
-def test_two_threads_at_once_are_refused_clearly_rather_than_left_to_hang():
-    engine, inside, leave = echo(), threading.Event(), threading.Event()
+def test_a_thread_waits_for_the_event_of_another():
+    engine, inside, leave, rows = echo(), threading.Event(), threading.Event(), []
 
     class Slow:
         def __float__(self):
@@ -282,17 +282,39 @@ def test_two_threads_at_once_are_refused_clearly_rather_than_left_to_hang():
             assert leave.wait(30)
             return 0.5
 
-    thread = threading.Thread(target=engine.push, args=({"ts": 0, "f": Slow()},))
-    thread.start()
+    first = threading.Thread(target=engine.push, args=({"ts": 0, "f": Slow()},))
+    first.start()
     assert inside.wait(30)
-    try:
-        for call in (lambda: engine.push({"ts": 0}), lambda: engine.push_json(b'{"ts":0}'), engine.stats):
-            with pytest.raises(RuntimeError, match="from one thread at a time"):
-                call()
-    finally:
-        leave.set()
+    second = threading.Thread(target=lambda: rows.append(engine.push_json(b'{"ts": 0, "f": 2}')))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive(), "it does not overtake"
+    leave.set()
+    first.join()
+    second.join()
+    assert rows[0]["f_"] == 2.0
+    assert engine.stats()["events"] == 2
+
+
+def test_events_of_many_threads_all_count():
+    stream = Stream("taps", {"ts": Timestamp("us"), "card": String(), "f": Float64()}, time="ts")
+    features = stream.features(n=col("f").count().over("card"), total=col("f").sum().over("card"))
+    engine, each = Engine(features), 2_000
+
+    def push(card):
+        for number in range(each):
+            if number % 3:
+                engine.push({"ts": 0, "card": card, "f": 1.0})
+            else:
+                engine.push_json(b'{"ts": 0, "card": "%s", "f": 1.0}' % card.encode())
+
+    threads = [threading.Thread(target=push, args=(card,)) for card in ("a", "b", "a", "c")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
         thread.join()
-    assert engine.stats()["events"] == 1
+    assert [engine.lookup({"card": card})["total"] for card in "abc"] == [2.0 * each, each, each]
+    assert engine.stats()["events"] == 4 * each
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------

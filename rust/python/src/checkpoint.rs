@@ -1,16 +1,13 @@
 //! Writing an engine down while Python, and for an increment the engine too, goes on.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError, TryLockError};
+use std::sync::{PoisonError, TryLockError};
 
 use fastfeat_engine::checkpoint::{LocalDisk, Request, inspect};
-use fastfeat_engine::engine::Engine as Core;
 use pyo3::prelude::*;
 
 use crate::engine::Engine;
 use crate::errors;
-use crate::through::Work;
 
 impl Engine {
     /// Writes a checkpoint. One at a time: another thread that wants one waits.
@@ -37,30 +34,14 @@ impl Engine {
         if let Some(job) = job {
             // The engine takes events meanwhile.
             let job = py.detach(|| job.write(&LocalDisk, &request));
-            let written = self.work_waiting(py)?.core.end_increment(job);
+            let written = self.work()?.core.end_increment(job);
             if let Some(written) = written {
                 return written.map_err(raise);
             }
         }
-        let mut work = self.work_waiting(py)?;
-        self.lent(py, &mut work, |core| core.checkpoint_in_full(&LocalDisk, &request)).map_err(raise)
-    }
-
-    /// The engine's state for something that needs no Python; calls of other threads wait for it.
-    fn lent<T: Send>(&self, py: Python<'_>, work: &mut Work, act: impl FnOnce(&mut Core) -> T + Send) -> T {
+        let mut work = self.work()?;
         let core = &mut work.core;
-        self.is_lent.store(true, Ordering::Release);
-        let told = py.detach(|| act(core));
-        self.is_lent.store(false, Ordering::Release);
-        told
-    }
-
-    /// The engine's state, after whatever call of another thread has it now.
-    fn work_waiting(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Work>> {
-        while let Err(TryLockError::WouldBlock) = self.work.try_lock() {
-            py.detach(|| drop(self.work.lock().unwrap_or_else(PoisonError::into_inner)));
-        }
-        self.work()
+        py.detach(|| core.checkpoint_in_full(&LocalDisk, &request)).map_err(raise)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use fastfeat_engine::checkpoint::Restored;
@@ -43,8 +43,8 @@ pub struct Engine {
     pub fields: Vec<FieldNames>,
     pub scorer: Option<Arc<Scorer>>,
     pub work: Mutex<Work>,
-    /// Set while the state is with something that needs no Python: calls wait for it then.
-    pub is_lent: AtomicBool,
+    /// The thread that has the state, or 0.
+    pub holder: AtomicUsize,
     /// Held while a checkpoint is written.
     pub checkpointing: Mutex<()>,
 }
@@ -115,8 +115,8 @@ impl Engine {
             }
         };
         let work = Mutex::new(Work::new(core));
-        let (is_lent, checkpointing) = (AtomicBool::new(false), Mutex::new(()));
-        Ok(Self { plan, own, restored, layouts, fields, scorer, work, is_lent, checkpointing })
+        let (holder, checkpointing) = (AtomicUsize::new(0), Mutex::new(()));
+        Ok(Self { plan, own, restored, layouts, fields, scorer, work, holder, checkpointing })
     }
 
     /// Takes an event and gives its features: a Row, or `out` filled with its floats. None for a stream without features.

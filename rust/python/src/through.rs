@@ -1,7 +1,8 @@
 //! The way through the engine: a call's arguments in, the core asked, its answer out. The class itself is in `engine`.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError, TryLockError, TryLockResult};
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard, TryLockError};
 
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::ArrowError;
@@ -42,6 +43,49 @@ impl Work {
     }
 }
 
+/// The state of an engine while one call has it.
+pub struct Held<'a> {
+    work: MutexGuard<'a, Work>,
+    holder: &'a AtomicUsize,
+}
+
+impl Deref for Held<'_> {
+    type Target = Work;
+
+    #[inline]
+    fn deref(&self) -> &Work {
+        &self.work
+    }
+}
+
+impl DerefMut for Held<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Work {
+        &mut self.work
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.holder.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A number that no other running thread has; never 0.
+#[inline]
+fn this_thread() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
+}
+
+#[cold]
+fn stopped() -> PyErr {
+    PyRuntimeError::new_err(
+        "this engine stopped in the middle of an event (a bug in fastfeat: please report it); make a new one",
+    )
+}
+
 /// What is wanted of a batch of messages, and the versions that its messages tell.
 pub struct Asked {
     pub score: bool,
@@ -58,30 +102,35 @@ pub enum Step {
 }
 
 impl Engine {
-    /// The engine's state, unless another call has it: one that this call came out of, or one of another thread.
+    /// The engine's state, once no other thread has it; meanwhile Python runs on. Refused to a call that came out of one that has it.
     #[inline]
-    pub fn work(&self) -> PyResult<MutexGuard<'_, Work>> {
-        self.work.try_lock().or_else(|error| match error {
-            TryLockError::WouldBlock if self.is_lent.load(Ordering::Acquire) => self.work_lent(),
-            other => Err(other),
-        }).map_err(|error| {
-            PyRuntimeError::new_err(match error {
-                TryLockError::WouldBlock => {
-                    "this engine is busy with another event: it takes one at a time, from one thread at a time; put a lock around it, \
-                     or give each thread an engine of its own"
-                }
-                TryLockError::Poisoned(_) => {
-                    "this engine stopped in the middle of an event (a bug in fastfeat: please report it); make a new one"
-                }
-            })
-        })
+    pub fn work(&self) -> PyResult<Held<'_>> {
+        let work = match self.work.try_lock() {
+            Ok(work) => Ok(work),
+            Err(TryLockError::WouldBlock) => self.wait(),
+            Err(TryLockError::Poisoned(_)) => Err(stopped()),
+        }?;
+        self.holder.store(this_thread(), Ordering::Relaxed);
+        Ok(Held { work, holder: &self.holder })
     }
 
-    /// The state, once whatever has it has given it back. That needs no Python, so Python runs on meanwhile.
     #[cold]
-    fn work_lent(&self) -> TryLockResult<MutexGuard<'_, Work>> {
-        Python::attach(|py| py.detach(|| drop(self.work.lock().unwrap_or_else(PoisonError::into_inner))));
-        self.work.try_lock()
+    fn wait(&self) -> PyResult<MutexGuard<'_, Work>> {
+        // Only this thread writes its own number there, and takes it away before it lets go.
+        if self.holder.load(Ordering::Relaxed) == this_thread() {
+            return Err(PyRuntimeError::new_err(
+                "this engine is busy with an event that this call came out of: finish that one first, or use another engine",
+            ));
+        }
+        loop {
+            // A lock that is held without Python must not be waited for with it: whoever has it may need it.
+            Python::attach(|py| py.detach(|| drop(self.work.lock())));
+            match self.work.try_lock() {
+                Ok(work) => return Ok(work),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Poisoned(_)) => return Err(stopped()),
+            }
+        }
     }
 
     /// The stream that `stream=` names; the features' own by default.
