@@ -193,8 +193,15 @@ def ewm_sum(seen: Seen, half_life: int) -> float:
         return 0.0
     if not all_finite(seen.numbers):
         return special_sum(seen.numbers)
-    aged = power_of_two(Fraction(seen.entries[-1].time - seen.row_time, half_life))
-    return nearest_double(aged * weighted(seen.numbers, weights(seen, half_life)))
+    return decayed(seen, seen.numbers, half_life)
+
+
+def decayed(seen: Seen, numbers: Sequence[Any], half_life: int) -> float:
+    """Aged from the newest number that is not zero: beside a zero far newer the others would all count as nothing."""
+    told = [(Fraction(each), entry.time) for each, entry in zip(numbers, seen.entries, strict=True) if each != 0]
+    newest = max((time for _, time in told), default=0)
+    total = sum((each * power_of_two(Fraction(time - newest, half_life)) for each, time in told), Fraction(0))
+    return nearest_double(power_of_two(Fraction(newest - seen.row_time, half_life)) * total)
 
 
 def ewm_mean(seen: Seen, half_life: int) -> float | None:
@@ -450,8 +457,7 @@ def scale(kind: str, seen: Seen, *parameters: Any) -> float:
         return 0.0
     sizes = [abs(Fraction(each)) for each in numbers]
     if kind == "ewm_sum":
-        aged = power_of_two(Fraction(seen.entries[-1].time - seen.row_time, parameters[0]))
-        return nearest_double(aged * weighted(sizes, weights(seen, parameters[0])))
+        return decayed(seen, sizes, parameters[0])
     if kind == "ewm_mean":
         shares = weights(seen, parameters[0])
         return nearest_double(weighted(sizes, shares) / sum(shares))

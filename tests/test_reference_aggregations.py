@@ -1,9 +1,11 @@
 """The judge's aggregations and functions judged: cases computed by hand. Runs without fastfeat."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from by_hand import NULL, aggregate, call, column, constant, evaluated, hopping, same, tumbling, values
+from reference_aggregations import ewm_sum
 from reference_expressions import Instant
 
 NAN, INF = math.nan, math.inf
@@ -135,6 +137,15 @@ def test_is_first_asks_for_the_value_before():
     assert values(large, [(0, 1.0), (1, 2.0), (2, 2.0)]) == [None, True, False]
     assert values(aggregate("is_first", X, ties="exclude"), [(0, 1.0), (0, 1.0)]) == [True, True]
     assert values(first, [{"ts": 0, "card": None, "x": 1.0}]) == [None]
+
+
+def test_a_zero_far_newer_hides_no_value_of_a_late_row():
+    # Of a late row some of what has been folded lies after it: there weights grow.
+    entries = [SimpleNamespace(time=time) for time in (100, 1_000_000)]
+    late = SimpleNamespace(entries=entries, numbers=[1.0, 0.0], row_time=90)
+    assert ewm_sum(late, 10) == 2.0
+    late.row_time = -1_000_000
+    assert ewm_sum(late, 10) == INF
 
 
 def test_exponential_weights_halve_with_the_half_life():
