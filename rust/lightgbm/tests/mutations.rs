@@ -95,7 +95,7 @@ fn test_no_mutation_crashes_or_hangs() {
 
 /// The child: one model, all its mutations.
 #[test]
-#[ignore = "started by the test above"]
+#[ignore = "the child process of the test above, which runs it once a model: damage may end a process"]
 fn probe() {
     let Ok(task) = std::env::var("PROBE") else { return };
     let (name, mutations) = task.split_once(' ').expect("NAME COUNT");
