@@ -11,10 +11,10 @@ use fastfeat_engine::error::EventError;
 use fastfeat_engine::event::Event;
 use fastfeat_engine::plan::Plan;
 use serde_json::Value as Json;
-use stopping::{Raw, bytes, compile, counts, events, features, push, restored};
+use stopping::{Raw, bytes, compile, counts, events, features, push, restored, some};
 
 /// What can be asked of threads, of two keys.
-fn plan(lateness: i64) -> Arc<Plan> {
+fn suitable() -> Vec<Json> {
     let suits = |feature: &&Json| {
         let expression = &feature["expression"];
         let is_one_of = |name: &str, all: &[&str]| expression[name].as_str().is_some_and(|own| all.contains(&own));
@@ -27,7 +27,12 @@ fn plan(lateness: i64) -> Arc<Plan> {
     };
     let suitable: Vec<Json> = features().iter().filter(suits).cloned().collect();
     assert!(suitable.len() > 300, "{} features suit", suitable.len());
-    compile(&suitable, lateness, "reject").expect("each of them compiles")
+    suitable
+}
+
+/// All of that.
+fn plan(lateness: i64) -> Arc<Plan> {
+    compile(&suitable(), lateness, "reject").expect("each of them compiles")
 }
 
 fn payments(seed: u64, count: usize, cards: u64, disorder: u64) -> Vec<Raw> {
@@ -84,6 +89,19 @@ fn threads_equal_the_loop() {
             assert!(batch(&mut several, &more, threads, usize::MAX) == batch(&mut loop_again, &more, 1, usize::MAX));
             assert!(bytes(&several) == bytes(&loop_again));
         }
+    }
+}
+
+#[test]
+fn a_few_features_equal_the_loop_too() {
+    for seed in 0..6 {
+        let chosen = some(&suitable(), seed, 1 + seed as usize * 2);
+        let plan = compile(&chosen, 4, "reject").expect("each of them compiles");
+        let events = payments(seed, 4_500, 30, 5);
+        let (mut alone, mut several) = (Engine::new(Arc::clone(&plan)), Engine::new(Arc::clone(&plan)));
+        let (wanted, found) = (batch(&mut alone, &events, 1, usize::MAX), batch(&mut several, &events, 2, usize::MAX));
+        assert!(found == wanted, "seed {seed}: {:?}", found.1);
+        assert!(bytes(&several) == bytes(&alone), "seed {seed}");
     }
 }
 

@@ -8,7 +8,7 @@ use fastfeat_engine::engine::{Engine, OnLimit, Options};
 use fastfeat_engine::plan::Plan;
 use proptest::prelude::*;
 use serde_json::Value as Json;
-use stopping::{Random, Raw, bytes, compile, counts, events, features, push, restored};
+use stopping::{Raw, bytes, compile, counts, events, features, push, restored, some};
 
 /// Pushes events; at each of `stops` the engine is written and another goes on from that.
 fn assert_goes_on(plan: &Arc<Plan>, options: &Options, events: &[Raw], stops: &[usize]) {
@@ -26,14 +26,6 @@ fn assert_goes_on(plan: &Arc<Plan>, options: &Options, events: &[Raw], stops: &[
     }
     assert!(bytes(&stopped) == bytes(&never), "both have come to the same state");
     assert_eq!(format!("{:?}", counts(&stopped)), format!("{:?}", counts(&never)));
-}
-
-fn some(all: &[Json], seed: u64, count: usize) -> Vec<Json> {
-    let mut random = Random(seed);
-    let mut chosen: Vec<usize> = (0..count).map(|_| random.below(all.len() as u64) as usize).collect();
-    chosen.sort_unstable();
-    chosen.dedup();
-    chosen.into_iter().map(|place| all[place].clone()).collect()
 }
 
 #[test]

@@ -15,7 +15,7 @@ use fastfeat_engine::plan::Plan;
 use memory_disk::MemoryDisk;
 use proptest::prelude::*;
 use serde_json::Value as Json;
-use stopping::{Random, Raw, bytes, compile, counts, events, features, push};
+use stopping::{Raw, bytes, compile, counts, events, features, push, some};
 
 const FOLDER: &str = "/state";
 
@@ -63,14 +63,6 @@ fn assert_chain_leads_there(plan: &Arc<Plan>, options: &Options, events: &[Raw],
             .all(|(before, name)| { name.is_empty() || *name == format!("checkpoint-1.{}.ff", before + 1) }),
         "{names:?}"
     );
-}
-
-fn some(all: &[Json], seed: u64, count: usize) -> Vec<Json> {
-    let mut random = Random(seed);
-    let mut chosen: Vec<usize> = (0..count).map(|_| random.below(all.len() as u64) as usize).collect();
-    chosen.sort_unstable();
-    chosen.dedup();
-    chosen.into_iter().map(|place| all[place].clone()).collect()
 }
 
 #[test]

@@ -182,6 +182,15 @@ pub fn restored(plan: &Arc<Plan>, options: Options, bytes: &[u8]) -> Result<Engi
     .map_err(|error| error.to_string())
 }
 
+/// Some of these features.
+pub fn some(all: &[Json], seed: u64, count: usize) -> Vec<Json> {
+    let mut random = Random(seed);
+    let mut chosen: Vec<usize> = (0..count).map(|_| random.below(all.len() as u64) as usize).collect();
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen.into_iter().map(|place| all[place].clone()).collect()
+}
+
 /// Everything that is counted, but for how memory lies.
 pub fn counts(engine: &Engine) -> Stats {
     Stats { state_bytes: 0, journal_bytes: 0, ..engine.stats() }
