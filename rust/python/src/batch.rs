@@ -136,30 +136,63 @@ impl<'a> Cursor<'a> {
     fn check(
         &mut self,
         event: &mut Event,
-        mut newest: Option<i64>,
+        newest: Option<i64>,
         plan: &StreamPlan,
         keep_times: bool,
     ) -> Result<Option<Late>, Refusal> {
-        if keep_times {
-            self.times.reserve_exact(self.rows);
-        }
-        for row in 0..self.rows {
-            let stream = self.stream;
-            self.read(event).map_err(|error| Refusal::Event { error, stream, row })?;
-            let Value::Time(time) = event.values[self.schema.time_column] else {
-                unreachable!("a schema accepts no event without a time")
-            };
-            let is_late = |newest: &i64| time < newest.saturating_sub(plan.lateness);
-            if let Some(newest) = newest.filter(is_late).filter(|_| plan.on_late == OnLate::Reject) {
-                return Ok(Some(Late { row, time, newest }));
+        let times = if keep_times { Vec::with_capacity(self.rows) } else { Vec::new() };
+        let mut order = Order { newest, row: 0, plan, keep_times, times };
+        let schema = self.schema;
+        if self.batches.iter_mut().all(|(rows, count)| rows.all_fit(*count, schema)) {
+            for (rows, count) in &mut self.batches {
+                if let Some(late) = rows.look_at_times(*count, schema, |time| order.late(time)) {
+                    return Ok(Some(late));
+                }
             }
-            newest = newest.max(Some(time));
-            if keep_times {
-                self.times.push(time);
+        } else {
+            // The first row that is refused, for a value or as late, says why.
+            for row in 0..self.rows {
+                let stream = self.stream;
+                self.read(event).map_err(|error| Refusal::Event { error, stream, row })?;
+                let Value::Time(time) = event.values[schema.time_column] else {
+                    unreachable!("a schema accepts no event without a time")
+                };
+                if let Some(late) = order.late(time) {
+                    return Ok(Some(late));
+                }
             }
         }
+        self.times = order.times;
         (self.batch, self.place, self.row) = (0, 0, 0);
         Ok(None)
+    }
+}
+
+/// How far the rows of a table have come in time.
+struct Order<'a> {
+    newest: Option<i64>,
+    row: usize,
+    plan: &'a StreamPlan,
+    keep_times: bool,
+    times: Vec<i64>,
+}
+
+impl Order<'_> {
+    /// Takes the next row's time; says so if it is too late and would be refused.
+    #[inline]
+    fn late(&mut self, time: i64) -> Option<Late> {
+        let (row, lateness) = (self.row, self.plan.lateness);
+        if let Some(newest) = self.newest.filter(|newest| time < newest.saturating_sub(lateness))
+            && self.plan.on_late == OnLate::Reject
+        {
+            return Some(Late { row, time, newest });
+        }
+        self.newest = self.newest.max(Some(time));
+        self.row += 1;
+        if self.keep_times {
+            self.times.push(time);
+        }
+        None
     }
 }
 

@@ -68,6 +68,23 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// Whether the stream takes every row of the batch: asked column by column, which is much less work than an event each.
+    pub fn all_fit(&mut self, rows: usize, schema: &Schema) -> bool {
+        let Self { readers, digits } = self;
+        let is_there = |column: usize| readers.iter().any(|(known, _)| *known == column);
+        (0..schema.fields.len()).all(|column| schema.may_be_absent(column) || is_there(column))
+            && readers
+                .iter()
+                .all(|(column, reader)| (0..rows).all(|row| schema.accepts(*column, reader.raw(row, digits))))
+    }
+
+    /// Looks at the event times of a batch that fits, in ticks and row by row, until something is found.
+    pub fn look_at_times<T>(&mut self, rows: usize, schema: &Schema, look: impl FnMut(i64) -> Option<T>) -> Option<T> {
+        let Self { readers, digits } = self;
+        let (_, reader) = readers.iter().find(|(column, _)| *column == schema.time_column)?;
+        (0..rows).filter_map(|row| schema.time(reader.raw(row, digits))).find_map(look)
+    }
+
     #[inline]
     pub fn fill(&mut self, row: usize, filling: &mut Filling<'_, '_>) {
         for (column, reader) in &self.readers {

@@ -89,10 +89,25 @@ pub(super) enum Broken {
     Range,
 }
 
+/// A value that keeps the rules of its field; a text is where it was.
+pub(super) enum Tested<'r> {
+    Value(Value),
+    Text(&'r str),
+}
+
 impl Field {
     /// The value as the event stores it, or the rule it breaks. `raw` is not null: that is the caller's to decide.
     #[inline]
     pub(super) fn check(&self, raw: Raw<'_>, event: &mut Event) -> Result<Value, Broken> {
+        Ok(match self.test(raw)? {
+            Tested::Value(value) => value,
+            Tested::Text(text) => Value::Text(event.store(text)),
+        })
+    }
+
+    /// The same without an event.
+    #[inline]
+    pub(super) fn test<'r>(&self, raw: Raw<'r>) -> Result<Tested<'r>, Broken> {
         match (&self.check, raw) {
             (Check::Float { bounds, allow_nan, one_of }, Raw::Float(value)) => {
                 check_float(bounds, *allow_nan, one_of.as_deref(), value)
@@ -112,10 +127,10 @@ impl Field {
                 }
                 match one_of {
                     Some(allowed) if allowed.binary_search(&value).is_err() => Err(Broken::OneOf),
-                    _ => Ok(Value::Int(value)),
+                    _ => Ok(Tested::Value(Value::Int(value))),
                 }
             }
-            (Check::Bool, Raw::Bool(value)) => Ok(Value::Bool(value)),
+            (Check::Bool, Raw::Bool(value)) => Ok(Tested::Value(Value::Bool(value))),
             (Check::Time { bounds, clock }, Raw::Int(number)) => check_time(bounds, clock.ticks_of_number(number)),
             (Check::Time { bounds, clock }, Raw::Time(nanoseconds)) => {
                 check_time(bounds, clock.ticks_of_nanoseconds(nanoseconds))
@@ -134,12 +149,12 @@ impl Field {
                 }
                 match one_of {
                     Some(allowed) if allowed.binary_search_by(|one| (**one).cmp(text)).is_err() => Err(Broken::OneOf),
-                    _ => Ok(Value::Text(event.store(text))),
+                    _ => Ok(Tested::Text(text)),
                 }
             }
             (Check::Categorical(codes), Raw::Text(text)) => {
                 match codes.binary_search_by(|(category, _)| (**category).cmp(text)) {
-                    Ok(place) => Ok(Value::Int(codes[place].1)),
+                    Ok(place) => Ok(Tested::Value(Value::Int(codes[place].1))),
                     Err(_) => Err(Broken::OneOf),
                 }
             }
@@ -149,7 +164,12 @@ impl Field {
 }
 
 #[inline]
-fn check_float(bounds: &Bounds<f64>, allow_nan: bool, one_of: Option<&[f64]>, value: f64) -> Result<Value, Broken> {
+fn check_float(
+    bounds: &Bounds<f64>,
+    allow_nan: bool,
+    one_of: Option<&[f64]>,
+    value: f64,
+) -> Result<Tested<'static>, Broken> {
     // Without `allow_nan` the bounds are finite.
     if !bounds.hold(value) {
         if !value.is_finite() && !allow_nan {
@@ -165,14 +185,14 @@ fn check_float(bounds: &Bounds<f64>, allow_nan: bool, one_of: Option<&[f64]>, va
             Err(Broken::OneOf)
         }
         // One particular NaN means null in a row, so all become the canonical one.
-        _ => Ok(Value::Float(canonical(value))),
+        _ => Ok(Tested::Value(Value::Float(canonical(value)))),
     }
 }
 
 #[inline]
-fn check_time(bounds: &Bounds<i64>, ticks: Option<i64>) -> Result<Value, Broken> {
+fn check_time(bounds: &Bounds<i64>, ticks: Option<i64>) -> Result<Tested<'static>, Broken> {
     match ticks {
-        Some(ticks) if bounds.hold(ticks) => Ok(Value::Time(ticks)),
+        Some(ticks) if bounds.hold(ticks) => Ok(Tested::Value(Value::Time(ticks))),
         Some(ticks) => Err(bounds.broken_by(ticks).unwrap_or(Broken::Range)),
         None => Err(Broken::Range),
     }

@@ -10,7 +10,7 @@ mod instant;
 #[cfg(test)]
 mod tests;
 
-use self::check::{Broken, Check};
+use self::check::{Broken, Check, Tested};
 pub use self::instant::iso_ticks;
 use crate::definition::{FieldKind, LookupDefinition, StreamDefinition, TimeUnit};
 use crate::error::{DefinitionError, EventError, Problem};
@@ -110,6 +110,27 @@ impl Schema {
         };
         *expected = column + 1;
         Some(column)
+    }
+
+    /// Whether a column takes a value: what `Filling::set` would not refuse. Nothing is made of it.
+    #[inline]
+    pub fn accepts(&self, column: usize, raw: Raw<'_>) -> bool {
+        let field = &self.fields[column];
+        if matches!(raw, Raw::Null) { field.may_be_absent() } else { field.test(raw).is_ok() }
+    }
+
+    /// Whether an event may be without this column.
+    pub fn may_be_absent(&self, column: usize) -> bool {
+        self.fields[column].may_be_absent()
+    }
+
+    /// The event time behind a value of the time column, in ticks; `None` for what is refused, or absent.
+    #[inline]
+    pub fn time(&self, raw: Raw<'_>) -> Option<i64> {
+        match self.fields[self.time_column].test(raw) {
+            Ok(Tested::Value(Value::Time(ticks))) => Some(ticks),
+            _ => None,
+        }
     }
 
     /// Starts an event: every column unset.
@@ -224,6 +245,10 @@ impl Filling<'_, '_> {
 }
 
 impl Field {
+    fn may_be_absent(&self) -> bool {
+        self.nullable || self.default.is_some()
+    }
+
     /// The default as an event stores it.
     fn filled(&self, event: &mut Event) -> Option<Value> {
         match self.default.as_ref()? {
