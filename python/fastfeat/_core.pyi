@@ -20,6 +20,7 @@ __all__ = [
     "Reason",
     "Row",
     "ScoreResult",
+    "checkpoint_change",
     "inspect_checkpoint",
     "registry",
     "restore_row",
@@ -64,6 +65,8 @@ class Plan:
         idle_after_ns: int | None = None,
     ) -> tuple[list[tuple[int, int]], int]:
         """Keys with state and their bytes, by table, and the bytes of texts; `expected` is keys and events a day."""
+    def change(self, new: Plan) -> str:
+        """What a change to another definition keeps, begins anew and drops, as JSON."""
     def describe(self) -> str:
         """The plan as a text for people: which state exists, and why."""
 
@@ -230,6 +233,8 @@ class Engine:
         idle_after_ns: int | None = None,
         late_events_max: int = 1_000,
         checkpoint: str | os.PathLike[str] | None = None,
+        changed: str = "refuse_any",
+        restart: list[str] = ...,
     ) -> Self: ...
     @property
     def names(self) -> tuple[str, ...]:
@@ -298,8 +303,15 @@ class Engine:
         """Nanoseconds of the engine alone by chunk of events, how many were pushed, how many refused."""
     def _time_stages(self, events: list[tuple[str | None, Any]]) -> dict[str, int]:
         """Nanoseconds of each stage over all events."""
+    def _complete_since(self) -> list[tuple[str, datetime | None]]:
+        """Names of the features, each with the time from which on its rows are complete; None from the beginning."""
+    def _change_to(self, new: Plan) -> tuple[str, list[tuple[int, int]]]:
+        """What a change to a definition keeps, begins anew and drops, as JSON; and by table its bytes and keys."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
+
+def checkpoint_change(path: str | os.PathLike[str], old: Plan, new: Plan) -> str:
+    """The change from the definition of a checkpoint, given as `old`, to `new`, as JSON."""
 
 def inspect_checkpoint(path: str | os.PathLike[str], key: list[tuple[str, str]]) -> str:
     """What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key."""

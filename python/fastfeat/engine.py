@@ -36,6 +36,7 @@ LATE_EVENTS_MAX: Final = 1_000
 LISTED_MAX: Final = 10_000_000
 KEEP: Final = 3
 _DECODERS_MAX: Final = 64
+_CHANGED: Final = ("refuse", "restart", "refuse_any")
 _ON_LIMIT: Final = ("error", "evict_idle")
 
 
@@ -99,6 +100,7 @@ class Engine(_core.Engine):
         idle_after: str | timedelta | None = None,
         late_events_max: int = LATE_EVENTS_MAX,
         _checkpoint: str | os.PathLike[str] | None = None,
+        _changed: str | Sequence[str] = "refuse_any",
     ) -> Self:
         """Compiles the features and reads the model."""
         if not isinstance(features, FeatureSet):
@@ -116,6 +118,8 @@ class Engine(_core.Engine):
             idle_after_ns=None if idle_after is None else duration_ns("engine", "idle_after", idle_after),
             late_events_max=_late_events_max(late_events_max),
             checkpoint=_checkpoint,
+            changed=_changed if isinstance(_changed, str) else "named",
+            restart=[] if isinstance(_changed, str) else list(_changed),
         )
         engine._features = features
         engine._model = model
@@ -174,14 +178,39 @@ class Engine(_core.Engine):
         return decoder
 
     @classmethod
-    def restore(cls, features: FeatureSet, path: str | os.PathLike[str], **options: Any) -> Self:
+    def restore(
+        cls,
+        features: FeatureSet,
+        path: str | os.PathLike[str],
+        *,
+        changed: Literal["refuse", "restart", "refuse_any"] | Sequence[str] = "refuse",
+        **options: Any,
+    ) -> Self:
         """An engine that goes on from a checkpoint as if it had never stopped, to the bit.
 
         `options` are those of `Engine`. Of a folder it takes the newest checkpoint that is whole, and warns of damaged
-        ones by name. The features are those that it was written with, `idle_after` too; lookups are given their rows
+        ones by name. `idle_after` is the one that it was written with; lookups are given their rows
         again. Where the sources stood is in `engine.offsets`.
+
+        The features may be others than those that it was written with: those that are the same keep their state, new
+        ones begin without any (`features_complete_since` says from when on that shows no more), those that are gone are
+        dropped. A feature that is another under an old name is refused with CheckpointError, unless `changed` lets it
+        begin anew: a list of such names, or `"restart"` for all. `"refuse_any"` refuses every other definition.
+
+        >>> import tempfile
+        >>> import fastfeat as ff
+        >>> taps = ff.Stream("taps", {"ts": ff.Timestamp("s"), "user": ff.String()}, time="ts")
+        >>> engine = ff.Engine(taps.features(hour=ff.count().over("user", "1h")))
+        >>> row = engine.push({"ts": 0, "user": "a"})
+        >>> more = taps.features(hour=ff.count().over("user", "1h"), day=ff.count().over("user", "1d"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     engine = ff.Engine.restore(more, engine.checkpoint(folder))
+        >>> engine.push({"ts": 9, "user": "a"}).to_dict()
+        {'hour': 2, 'day': 1}
+        >>> engine.features_complete_since()["day"].isoformat()
+        '1970-01-02T00:00:00+00:00'
         """
-        engine = cls(features, _checkpoint=path, **options)
+        engine = cls(features, _checkpoint=path, _changed=_changed(changed), **options)
         for damage in () if engine._restored is None else engine._restored[2]:
             warnings.warn(damage, CheckpointWarning, stacklevel=2)
         return engine
@@ -211,6 +240,15 @@ class Engine(_core.Engine):
     def offsets(self) -> dict[str, Any]:
         """Where the sources stood in the checkpoint that this engine was restored from; empty for a new one."""
         return copy.deepcopy(self._offsets)
+
+    def features_complete_since(self) -> dict[str, datetime | None]:
+        """Since when each feature has seen all that its windows ask for; None from the beginning.
+
+        After a change of the definition, rows of a new feature are those of an engine that always had it from this
+        event time on. `datetime.max`, in UTC, stands for never: no time says when windows that may reach back for ever
+        (all time, `last`, `since`, sessions) have forgotten what was before.
+        """
+        return dict(self._complete_since())
 
     def set_lookup(self, lookup: Lookup) -> None:
         """Gives a lookup new rows: from the next event on all of them at once. It has the columns of the old one."""
@@ -266,6 +304,17 @@ def _path(path: str | os.PathLike[str]) -> str:
     if not isinstance(text, str) or not text:
         raise TypeError(f"a checkpoint goes to a path, not to {shown(path)}")
     return text
+
+
+def _changed(changed: object) -> str | list[str]:
+    if isinstance(changed, str):
+        if changed not in _CHANGED:
+            hint = f"changed=[{changed!r}] names a feature"
+            raise ValueError(f"changed is {shown(changed)}; write one of {', '.join(map(repr, _CHANGED))}; {hint}")
+        return changed
+    if not isinstance(changed, Sequence) or not all(isinstance(name, str) for name in changed):
+        raise TypeError(f"changed is {shown(changed)}; write the names of features that may begin anew")
+    return list(changed)
 
 
 def _offsets_json(offsets: Mapping[str, Any]) -> str:

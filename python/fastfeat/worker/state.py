@@ -66,7 +66,7 @@ class State:
         self.engine = None
         for path, _ in self._checkpoints(at_most):
             try:
-                engine = Engine.restore(self._pipeline.features, path, **self._options())
+                engine = Engine.restore(self._pipeline.features, path, changed="refuse_any", **self._options())
             except CheckpointError as error:
                 if error.fault != "damaged":
                     raise

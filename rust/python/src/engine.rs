@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use fastfeat_engine::checkpoint::Restored;
+use fastfeat_engine::checkpoint::{Restored, Wanted};
 use fastfeat_engine::engine::{Engine as Core, OnLimit, Options};
 use fastfeat_engine::error::{DefinitionError, nearest};
 use fastfeat_engine::late::LateRecord;
@@ -25,7 +25,7 @@ use crate::outcome::Outcome;
 use crate::row::Row;
 use crate::score::{ScoreResult, Scorer};
 use crate::through::{Asked, Step, Work};
-use crate::{errors, explain, instant, lookup, plan};
+use crate::{change, errors, explain, instant, lookup, plan};
 
 /// Stream, time, newest time, microseconds between them, whether it got a row.
 type LateEvent<'py> = (String, Bound<'py, PyDateTime>, Bound<'py, PyDateTime>, i64, bool);
@@ -57,7 +57,7 @@ impl Engine {
     #[new]
     #[pyo3(signature = (
         definition, stream, *, model=None, library=None, raw_score=false, memory_limit=None, evict_idle=false, idle_after_ns=None,
-        late_events_max=1_000, checkpoint=None
+        late_events_max=1_000, checkpoint=None, changed="refuse_any", restart=Vec::new()
     ))]
     #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
     fn new(
@@ -72,11 +72,37 @@ impl Engine {
         idle_after_ns: Option<i64>,
         late_events_max: usize,
         checkpoint: Option<PathBuf>,
+        changed: &str,
+        restart: Vec<String>,
     ) -> PyResult<Self> {
         let plan = Arc::new(plan::compile(py, definition)?);
         let own = plan
             .stream(stream)
             .ok_or_else(|| PyValueError::new_err(format!("the definition has no stream `{stream}`")))?;
+        // A key never goes earlier than it was said to.
+        let ticks = |nanoseconds: i64| {
+            let nanoseconds_per_tick = 1_000_000_000 / plan.ticks_per_second;
+            nanoseconds / nanoseconds_per_tick + i64::from(nanoseconds % nanoseconds_per_tick > 0)
+        };
+        let options = Options {
+            memory_limit,
+            on_limit: if evict_idle { OnLimit::EvictIdle } else { OnLimit::Error },
+            idle_after: idle_after_ns.map(ticks),
+            late_events_max,
+        };
+        let (core, restored) = match checkpoint {
+            None => (Core::with_options(Arc::clone(&plan), options), None),
+            Some(path) => {
+                let wanted = Wanted { plan: &plan, options: &options, restart: change::restart(changed, &restart)? };
+                let restored = py.detach(|| Core::restore_changed(wanted, &path));
+                let Restored { engine, offsets, path, damaged } =
+                    restored.map_err(|error| errors::checkpoint(py, &error))?;
+                let damaged = damaged.iter().map(ToString::to_string).collect();
+                (engine, Some((offsets, path, damaged)))
+            }
+        };
+        // Of a definition that was changed the engine has a plan of its own.
+        let plan = Arc::clone(core.plan());
         let layout = |stream| Arc::new(Layout::of_stream(stream, plan.ticks_per_second));
         let layouts: Vec<Arc<Layout>> = plan.streams.iter().map(layout).collect();
         let scorer = match (model, library) {
@@ -93,27 +119,6 @@ impl Engine {
             }
         };
         let fields = plan.streams.iter().map(|stream| FieldNames::new(py, &stream.schema)).collect();
-        // A key never goes earlier than it was said to.
-        let ticks = |nanoseconds: i64| {
-            let nanoseconds_per_tick = 1_000_000_000 / plan.ticks_per_second;
-            nanoseconds / nanoseconds_per_tick + i64::from(nanoseconds % nanoseconds_per_tick > 0)
-        };
-        let options = Options {
-            memory_limit,
-            on_limit: if evict_idle { OnLimit::EvictIdle } else { OnLimit::Error },
-            idle_after: idle_after_ns.map(ticks),
-            late_events_max,
-        };
-        let (core, restored) = match checkpoint {
-            None => (Core::with_options(Arc::clone(&plan), options), None),
-            Some(path) => {
-                let restored = py.detach(|| Core::restore(Arc::clone(&plan), options, &path));
-                let Restored { engine, offsets, path, damaged } =
-                    restored.map_err(|error| errors::checkpoint(py, &error))?;
-                let damaged = damaged.iter().map(ToString::to_string).collect();
-                (engine, Some((offsets, path, damaged)))
-            }
-        };
         let work = Mutex::new(Work::new(core));
         let (holder, checkpointing) = (AtomicUsize::new(0), Mutex::new(()));
         Ok(Self { plan, own, restored, layouts, fields, scorer, work, holder, checkpointing })
@@ -339,6 +344,21 @@ impl Engine {
     #[getter(_restored)]
     fn restored(&self) -> Option<(String, PathBuf, Vec<String>)> {
         self.restored.clone()
+    }
+
+    /// Names of the features, each with the time from which on its rows are complete; None from the beginning.
+    #[pyo3(name = "_complete_since")]
+    fn complete_since<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Option<Bound<'py, PyAny>>)>> {
+        change::complete_since(py, &self.plan, self.own)
+    }
+
+    /// What a change to a definition keeps, begins anew and drops, as JSON; and by table its bytes and keys.
+    #[pyo3(name = "_change_to")]
+    fn change_to(&self, py: Python<'_>, new: &plan::Plan) -> PyResult<(String, Vec<(u64, u64)>)> {
+        let work = self.work()?;
+        let (idle_after, tables) = (work.core.options().idle_after, work.core.tables());
+        drop(work);
+        Ok((py.detach(|| change::told(&self.plan, new.core(), idle_after)), tables))
     }
 
     /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid`, `refused` (by the memory limit), keys that `expired` or

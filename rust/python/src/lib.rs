@@ -5,6 +5,7 @@
 //! `columns` many rows into a table; `profile` times all that; `checkpoint` writes it down; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions; `registry` names what there is.
 
 mod batch;
+mod change;
 mod checkpoint;
 mod columns;
 mod convert;
@@ -30,6 +31,8 @@ mod through;
 /// The compiled part of fastfeat: conversion and the engine behind it.
 #[pyo3::pymodule(gil_used = true)]
 mod _core {
+    #[pymodule_export]
+    use crate::change::checkpoint_change;
     #[pymodule_export]
     use crate::checkpoint::inspect_checkpoint;
     #[pymodule_export]

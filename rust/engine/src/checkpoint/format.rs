@@ -6,6 +6,8 @@ use crate::encode::{Encode, Input};
 pub(super) const MAGIC: [u8; 8] = *b"fastfeat";
 /// Raised with every change of the bytes. Releases open this one; a file of another is refused by name.
 pub const FORMAT_VERSION: u32 = 1;
+/// A full checkpoint of a definition that was changed has one section more, which older releases do not know.
+pub const FORMAT_VERSION_CHANGED: u32 = 2;
 /// Magic and version.
 pub(super) const PREAMBLE_BYTES: usize = 12;
 /// Kind, codec, two zeros, number, length, checksum of the payload, checksum of these.
@@ -64,6 +66,8 @@ kinds! {
     Link = 10, "link";
     /// Accepted events in their order; several sections.
     Events = 11, "events";
+    /// Which features began after which change of the definition, as JSON.
+    Changes = 12, "changes";
 }
 
 /// What stands before a payload.

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::format::Kind;
+use super::format::{FORMAT_VERSION, Kind};
 use super::read::{Identity, counters};
 use super::sections::{Fault, Reader, Sealed, Writer, broken, damaged, refused};
 use super::write;
@@ -35,7 +35,7 @@ impl Increment {
     }
 
     pub fn write(&self, offsets: &str, out: &mut dyn Write) -> io::Result<Sealed> {
-        let mut sections = Writer::begin(out)?;
+        let mut sections = Writer::begin(out, FORMAT_VERSION)?;
         sections.payload.extend_from_slice(&self.identity);
         sections.finish(Kind::Identity, 0)?;
         (self.position.base, self.position.increments + 1).encode(&mut sections.payload);

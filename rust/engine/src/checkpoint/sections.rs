@@ -2,7 +2,10 @@
 
 use std::io::{self, Read, Write};
 
-use super::format::{FORMAT_VERSION, HEADER_BYTES, Header, Kind, MAGIC, PLAIN, PREAMBLE_BYTES, SECTION_BYTES, ZSTD};
+use super::format::{
+    FORMAT_VERSION, FORMAT_VERSION_CHANGED, HEADER_BYTES, Header, Kind, MAGIC, PLAIN, PREAMBLE_BYTES, SECTION_BYTES,
+    ZSTD,
+};
 use crate::encode::{Broken, Encode, Input};
 use crate::error::CheckpointFault;
 
@@ -32,9 +35,9 @@ pub(super) struct Sealed {
 
 impl<'a> Writer<'a> {
     /// Begins a file.
-    pub fn begin(out: &'a mut dyn Write) -> io::Result<Self> {
+    pub fn begin(out: &'a mut dyn Write, format: u32) -> io::Result<Self> {
         let mut preamble = MAGIC.to_vec();
-        FORMAT_VERSION.encode(&mut preamble);
+        format.encode(&mut preamble);
         out.write_all(&preamble)?;
         Ok(Self { out, payload: Vec::new(), bytes: preamble.len() as u64, sections: 0, headers: 0 })
     }
@@ -129,9 +132,9 @@ impl<'a> Reader<'a> {
             );
         }
         match Input::new(version).read::<u32>() {
-            Ok(FORMAT_VERSION) => Ok(reader),
+            Ok(FORMAT_VERSION | FORMAT_VERSION_CHANGED) => Ok(reader),
             Ok(version) => refused(format!(
-                "its format is {version}, and this release ({}) opens {FORMAT_VERSION}; open it with the release that wrote it",
+                "its format is {version}, and this release ({}) opens {FORMAT_VERSION} and {FORMAT_VERSION_CHANGED}; open it with the release that wrote it",
                 env!("CARGO_PKG_VERSION")
             )),
             Err(broken) => damaged(broken.to_string()),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::format::Kind;
+use super::format::{FORMAT_VERSION, FORMAT_VERSION_CHANGED, Kind};
 use super::layout::layout;
 use super::sections::{Sealed, Writer};
 use crate::encode::Encode;
@@ -12,10 +12,14 @@ use crate::plan::SEMANTICS_VERSION;
 /// Writes all of an engine; `offsets` is JSON, `goes_on` says whether increments are to follow.
 pub(super) fn write(engine: &Engine, offsets: &str, goes_on: bool, out: &mut dyn Write) -> io::Result<Sealed> {
     let plan = &engine.plan;
-    let mut sections = Writer::begin(out)?;
+    let mut sections =
+        Writer::begin(out, if plan.changes.is_none() { FORMAT_VERSION } else { FORMAT_VERSION_CHANGED })?;
     identity(engine, goes_on, &mut sections.payload);
     sections.finish(Kind::Identity, 0)?;
     sections.text(Kind::Definition, &plan.definition)?;
+    if !plan.changes.is_none() {
+        sections.text(Kind::Changes, &serde_json::to_string(&plan.changes)?)?;
+    }
     sections.text(Kind::Layout, &layout(plan))?;
     sections.text(Kind::Offsets, offsets)?;
     let order = engine.interner.order();

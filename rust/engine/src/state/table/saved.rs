@@ -19,7 +19,7 @@ use crate::key;
 use crate::plan::{FlagPlan, Place, TablePlan};
 
 /// Written in place of the room of a run.
-const BUSY: u8 = 0;
+pub(super) const BUSY: u8 = 0;
 
 /// A table that is being read.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Table {
     }
 
     /// Bytes of a key.
-    fn key_of(&self, reference: Reference) -> Vec<u8> {
+    pub fn key_of(&self, reference: Reference) -> Vec<u8> {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let mut key: Vec<u8> = block[1..header.after_key()].iter().flat_map(|word| word.to_le_bytes()).collect();
