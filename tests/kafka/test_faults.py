@@ -110,6 +110,33 @@ def through_a_proxy(own, name, tmp_path, fate, module="fastfeat", **options):
     return proxy
 
 
+def test_one_that_was_cut_off_does_not_shut_out_its_successor(own, name, tmp_path):
+    """It comes back while another one owns its partitions: the group says so before it starts a producer."""
+    cut = {"off": False}
+    proxy = Proxy(own.door, own.listener, lambda api_key: "cut" if cut["off"] else "pass")
+    scene = Scene(own.address, name, tmp_path)
+    settings = {"session_timeout_ms": 1_500, "publish_deadline_ms": 500, "request_timeout_ms": 1_000}
+    try:
+        scene.send(payments(1_000))
+        scene.worker(servers=f"127.0.0.1:{own.door}", **settings)
+        scene.wait()
+        for number in range(2):
+            cut["off"] = True
+            scene.send(payments(500, seed=20 + number, begin=1_000 + 1_000 * number))
+            scene.worker(**settings)
+            scene.wait()
+            cut["off"] = False
+            scene.send(payments(500, seed=30 + number, begin=1_500 + 1_000 * number))
+            scene.wait()
+            time.sleep(2.0)
+        scene.assert_exactly_once()
+        for successor in sorted(tmp_path.glob("worker-*.log"))[1:]:
+            assert '"fault": "fenced"' not in successor.read_text()
+    finally:
+        scene.close()
+        proxy.stop()
+
+
 def test_frames_held_dropped_and_late(own, name, tmp_path):
     choose, left = random.Random(2), {"faults": FRAMES}
 

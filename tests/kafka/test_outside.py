@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from fastfeat import Engine
 from kafka import app_of_a_user as app
 from kafka.broker import free_port
-from kafka.scene import HERE, Scene, payments
+from kafka.scene import HERE, Scene, payments, until
 
 
 @pytest.fixture
@@ -40,13 +40,6 @@ def get(port, path, token=None):
         return error.code, error.read().decode()
     except OSError as error:
         return 0, str(error)
-
-
-def until(condition, seconds=30):
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds
-        time.sleep(0.1)
 
 
 def test_health_and_metrics(scene):

@@ -16,6 +16,7 @@ from fastfeat.config import Settings
 from fastfeat.engine import Engine
 from fastfeat.errors import CheckpointError, DefinitionError, FastfeatError, SchemaRegistryError
 from fastfeat.metrics import Counters, collector
+from fastfeat.packing import pack
 from fastfeat.pipeline import Pipeline, Repartition
 from fastfeat.sinks.kafka import Plain, Publisher, Transactional
 from fastfeat.sources.kafka import KafkaError, Membership, OffsetLost, Topics
@@ -104,6 +105,7 @@ class Worker:
         begun, delay_s = time.monotonic(), RETRY_SECONDS
         refused = (
             errors.AuthenticationFailedError,
+            errors.SaslAuthenticationFailed,
             errors.TopicAuthorizationFailedError,
             errors.GroupAuthorizationFailedError,
         )
@@ -177,7 +179,8 @@ class Worker:
 
     def _begin(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
         state = self._state(number)
-        unit = Unit(number, self.pipeline, self.settings, self._topics, self._publisher(number), state)
+        publisher, confirm = self._publisher(number), self._confirm
+        unit = Unit(number, self.pipeline, self.settings, self._topics, publisher, state, confirm)
         if self.settings.traces:
             traced(unit)
         self.units[number] = unit
@@ -193,6 +196,10 @@ class Worker:
 
         task.add_done_callback(ended)
         log.info("partition begins", extra={"partition": number})
+
+    async def _confirm(self, number: int) -> bool:
+        assert self._membership is not None
+        return await self._membership.confirm(number)
 
     def _state(self, number: int) -> State | Router:
         if isinstance(self.pipeline, Repartition):
@@ -210,6 +217,7 @@ class Worker:
                 transaction_timeout_ms=settings.transaction_timeout_ms,
                 deadline_s=deadline_s,
                 compression=settings.compression,
+                pack=pack,
             )
         assert self._membership is not None
         return Plain(
@@ -217,6 +225,7 @@ class Worker:
             commit=self._membership.commit,
             deadline_s=deadline_s,
             compression=settings.compression,
+            pack=pack,
         )
 
     async def _end(self, membership: Membership | None) -> None:

@@ -71,6 +71,11 @@ class State:
         if self.engine is not None and source.stream is not None and isinstance(source.format, Format):
             self.engine._reader(source.format, source.stream.name, [record.value for record in records])
 
+    @property
+    def unsynced(self) -> bool:
+        """Whether this state cannot be written down any more."""
+        return self.engine is not None and self.engine._unsynced
+
     def empty(self) -> None:
         """An engine that has seen nothing."""
         self.engine = Engine(self._pipeline.features, **self._options())
