@@ -106,6 +106,13 @@ def right(log, inputs):
     return log.committed == (EVENTS,) * inputs and events == whole and rows == expected(log, inputs)
 
 
+def harmed(*schedule, **options):
+    try:
+        return not right(*run(*schedule, **options))
+    except AssertionError:
+        return True
+
+
 @pytest.mark.parametrize("inputs", [1, 2])
 def test_every_row_once_and_made_by_the_right_state(inputs):
     wrong = [seed for seed in range(SCHEDULES) if not right(*run(seed, inputs))]
@@ -115,11 +122,11 @@ def test_every_row_once_and_made_by_the_right_state(inputs):
 def test_without_a_new_producer_a_late_commit_does_harm():
     """The twin: it has to fail, or the test above sees nothing."""
     careless = lambda name: Protocol(name, replace_producer=False)  # noqa: E731
-    assert any(not right(*run(seed, 1, careless)) for seed in range(SCHEDULES))
+    assert any(harmed(seed, 1, careless) for seed in range(SCHEDULES))
 
 
 def test_with_a_name_for_each_owner_zombies_do_harm():
-    assert any(not right(*run(seed, 1, shared_name=False, late=False)) for seed in range(SCHEDULES))
+    assert any(harmed(seed, 1, shared_name=False, late=False) for seed in range(SCHEDULES))
 
 
 def test_an_owner_that_is_told_to_stop_stops_at_a_committed_position():

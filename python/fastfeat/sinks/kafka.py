@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -125,6 +126,8 @@ class Publisher:
         self._batch_bytes = BATCH_BYTES
         self._producer: AIOKafkaProducer | None = None
         self._failures = 0
+        self.handed_at = 0.0
+        """When the last messages were handed over to the producer: seconds of `perf_counter`."""
 
     def _options(self) -> dict[str, Any]:
         return {}
@@ -218,6 +221,7 @@ class Publisher:
         for batch in batches:
             for built in self._packed(batch) if self._pack is not None else self._appended(producer, batch):
                 futures.append(await producer.send_batch(built, batch.topic, partition=batch.partition))
+        self.handed_at = time.perf_counter()
         return futures
 
     def _packed(self, batch: Batch) -> list[_Built]:

@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,12 +54,15 @@ class Worker:
         self._error: BaseException | None = None
         self._membership: Membership | None = None
         self._output: AvroOutput | None = None
+        self._model: str | None = None
+        """Its version."""
         self.server: Server | None = None
 
     async def check(self) -> dict[str, int]:
         """What a start needs, without starting: features and model compile, topics are there. Their partitions."""
         if isinstance(self.pipeline, Pipeline):
-            Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
+            engine = Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
+            self._model = engine.model_version
             await asyncio.to_thread(_check_output, self.pipeline)
         named = [source.topic for source in self.pipeline.sources]
         outputs = [each.topic for each in (self.pipeline.sink, self.pipeline.dead_letters) if each is not None]
@@ -267,7 +271,7 @@ class Worker:
             self.settings.http_host,
             self.settings.http_port,
             token=None if token is None else token.get_secret_value(),
-            collector=collector(self._counters, self._gauges),
+            collector=collector(self._counters, self._gauges, self._versions, self._lateness_s()),
             health=self.health,
         )
         log.info("listening", extra={"host": self.settings.http_host, "port": self.server.port})
@@ -275,6 +279,19 @@ class Worker:
             yield
         finally:
             self.server.stop()
+
+    def _versions(self) -> dict[str, str]:
+        found = {"pipeline": self.pipeline.name, "fastfeat": version("fastfeat")}
+        if isinstance(self.pipeline, Pipeline):
+            found["definition"] = self.pipeline.features.fingerprint
+            if self._model is not None:
+                found["model"] = self._model
+        return found
+
+    def _lateness_s(self) -> dict[str, float]:
+        return {
+            one.stream.name: one.stream.lateness_ns / 1e9 for one in self.pipeline.sources if one.stream is not None
+        }
 
     def _counters(self) -> list[tuple[int, Counters]]:
         return [(number, unit.counters) for number, unit in sorted(self.units.copy().items())]

@@ -101,6 +101,7 @@ class Unit:
         self._snapshot_every_s = self._every_s = settings.checkpoint_every_s
         self._failing_since: float | None = None
         self._reading = True
+        self._fetched_at = 0.0
         self._wake = asyncio.Event()
 
     def stop(self, *, checkpoint: bool) -> None:
@@ -251,7 +252,7 @@ class Unit:
             self.state.empty()
             position = origin
         seconds = time.monotonic() - begun
-        self._snapshot_at = time.monotonic()
+        self._snapshot_at = self.counters.state_at = time.monotonic()
         log.info(
             "state restored", extra={"partition": self.number, "position": list(position), "seconds": round(seconds, 3)}
         )
@@ -286,7 +287,7 @@ class Unit:
         try:
             await self._reader.start(begin)
             records = await self._reader.read(rows_max=settings.batch_rows, timeout_ms=IDLE_MS)
-            count = sum(map(len, records))
+            count, first = sum(map(len, records)), time.perf_counter()
             due = time.monotonic() + settings.batch_ms / 1_000
             while 0 < count < settings.batch_rows and (left := due - time.monotonic()) > 0:
                 more = await self._reader.read(rows_max=settings.batch_rows - count, timeout_ms=max(1, int(left * 1e3)))
@@ -317,6 +318,8 @@ class Unit:
         for place, some in in_order(records):
             self.state.push(place, some, results)
         self.counters.took("push", time.perf_counter() - begun)
+        self.counters.took("wait", begun - first)
+        self._fetched_at = first
         end = tuple(some[-1].offset + 1 if some else at for some, at in zip(records, begin, strict=True))
         await asyncio.sleep(0)
         return Processed(end)
@@ -332,6 +335,7 @@ class Unit:
         made = batches(self._pipeline, self.number, self._results, begin, end, self._partitions)
         tainted = await self._publisher.publish(made, self._offsets(end, token))
         self.counters.took("publish", time.perf_counter() - begun)
+        self.counters.took("added", self._publisher.handed_at - self._fetched_at)
         self.counters.published(self._results, tainted=tainted)
         self._results = Results()
         return Done(tainted=tainted)
@@ -342,7 +346,7 @@ class Unit:
             ends = await self._ends_of_journal(self._pipeline.journal)
             self.state.journal = ends
         path = await asyncio.to_thread(self.state.checkpoint, position)
-        self._snapshot_at = time.monotonic()
+        self._snapshot_at = self.counters.state_at = time.monotonic()
         self._snapshot_every_s = self._every_s
         if path is None:
             return Done()
