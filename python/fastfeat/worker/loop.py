@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from fastfeat.avro_rows import AvroOutput
 from fastfeat.config import Settings
 from fastfeat.engine import Engine
-from fastfeat.errors import CheckpointError, FastfeatError
+from fastfeat.errors import CheckpointError, DefinitionError, FastfeatError, SchemaRegistryError
 from fastfeat.metrics import Counters, collector
+from fastfeat.packing import pack
 from fastfeat.pipeline import Pipeline, Repartition
 from fastfeat.sinks.kafka import Plain, Publisher, Transactional
 from fastfeat.sources.kafka import KafkaError, Membership, OffsetLost, Topics
@@ -50,12 +54,17 @@ class Worker:
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
         self._membership: Membership | None = None
+        self._output: AvroOutput | None = None
+        self._model: str | None = None
+        """Its version."""
         self.server: Server | None = None
 
     async def check(self) -> dict[str, int]:
         """What a start needs, without starting: features and model compile, topics are there. Their partitions."""
         if isinstance(self.pipeline, Pipeline):
-            Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
+            engine = Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
+            self._model = engine.model_version
+            await asyncio.to_thread(_check_output, self.pipeline)
         named = [source.topic for source in self.pipeline.sources]
         outputs = [each.topic for each in (self.pipeline.sink, self.pipeline.dead_letters) if each is not None]
         journal = [] if self.pipeline.journal is None else [self.pipeline.journal]
@@ -101,6 +110,7 @@ class Worker:
         begun, delay_s = time.monotonic(), RETRY_SECONDS
         refused = (
             errors.AuthenticationFailedError,
+            errors.SaslAuthenticationFailed,
             errors.TopicAuthorizationFailedError,
             errors.GroupAuthorizationFailedError,
         )
@@ -108,9 +118,12 @@ class Worker:
             try:
                 return await begin()
             except (errors.KafkaError, OSError, asyncio.TimeoutError) as error:
-                if isinstance(error, refused) or time.monotonic() - begun > self.settings.give_up_after_s:
+                # A registry that answers no will do so again; one that is busy or broken may not.
+                no = isinstance(error, SchemaRegistryError) and 400 <= (error.status or 0) < 500
+                if isinstance(error, refused) or no or time.monotonic() - begun > self.settings.give_up_after_s:
                     raise
-                log.warning("Kafka at %s: %r; trying again", self.settings.servers, error)
+                place = "" if isinstance(error, SchemaRegistryError) else f"Kafka at {self.settings.servers}: "
+                log.warning("%s%s; trying again", place, error if not place else repr(error))
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), delay_s)
                 delay_s = min(2 * delay_s, RETRY_SECONDS_MAX)
@@ -118,6 +131,10 @@ class Worker:
 
     async def _join(self) -> Membership:
         found = await self.check()
+        if isinstance(self.pipeline, Pipeline) and self.pipeline.sink is not None:
+            sink, features = self.pipeline.sink, self.pipeline.features
+            if isinstance(sink.format, AvroOutput):
+                self._output = await asyncio.to_thread(sink.format.registered, sink.topic, features)
         if isinstance(self.pipeline, Repartition) and self.pipeline.sink.topic not in found:
             count = self.pipeline.partitions or found[self.pipeline.source.topic]
             await self._topics.create(self.pipeline.sink.topic, count, like=self.pipeline.source.topic)
@@ -167,7 +184,8 @@ class Worker:
 
     def _begin(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
         state = self._state(number)
-        unit = Unit(number, self.pipeline, self.settings, self._topics, self._publisher(number), state)
+        publisher, confirm = self._publisher(number), self._confirm
+        unit = Unit(number, self.pipeline, self.settings, self._topics, publisher, state, confirm)
         if self.settings.traces:
             traced(unit)
         self.units[number] = unit
@@ -184,11 +202,15 @@ class Worker:
         task.add_done_callback(ended)
         log.info("partition begins", extra={"partition": number})
 
+    async def _confirm(self, number: int) -> bool:
+        assert self._membership is not None
+        return await self._membership.confirm(number)
+
     def _state(self, number: int) -> State | Router:
         if isinstance(self.pipeline, Repartition):
             return Router(self.pipeline)
         folder = Path(self.settings.checkpoint or self.pipeline.checkpoint) / self.settings.group / f"{number:05d}"
-        return State(self.pipeline, folder, keep=self.settings.checkpoint_keep)
+        return State(self.pipeline, folder, keep=self.settings.checkpoint_keep, output=self._output)
 
     def _publisher(self, number: int) -> Publisher:
         settings, deadline_s = self.settings, self.settings.publish_deadline_ms / 1_000
@@ -200,6 +222,7 @@ class Worker:
                 transaction_timeout_ms=settings.transaction_timeout_ms,
                 deadline_s=deadline_s,
                 compression=settings.compression,
+                pack=pack,
             )
         assert self._membership is not None
         return Plain(
@@ -207,6 +230,7 @@ class Worker:
             commit=self._membership.commit,
             deadline_s=deadline_s,
             compression=settings.compression,
+            pack=pack,
         )
 
     async def _end(self, membership: Membership | None) -> None:
@@ -248,7 +272,7 @@ class Worker:
             self.settings.http_host,
             self.settings.http_port,
             token=None if token is None else token.get_secret_value(),
-            collector=collector(self._counters, self._gauges),
+            collector=collector(self._counters, self._gauges, self._versions, self._lateness_s()),
             health=self.health,
         )
         log.info("listening", extra={"host": self.settings.http_host, "port": self.server.port})
@@ -256,6 +280,19 @@ class Worker:
             yield
         finally:
             self.server.stop()
+
+    def _versions(self) -> dict[str, str]:
+        found = {"pipeline": self.pipeline.name, "fastfeat": version("fastfeat")}
+        if isinstance(self.pipeline, Pipeline):
+            found["definition"] = self.pipeline.features.fingerprint
+            if self._model is not None:
+                found["model"] = self._model
+        return found
+
+    def _lateness_s(self) -> dict[str, float]:
+        return {
+            one.stream.name: one.stream.lateness_ns / 1e9 for one in self.pipeline.sources if one.stream is not None
+        }
 
     def _counters(self) -> list[tuple[int, Counters]]:
         return [(number, unit.counters) for number, unit in sorted(self.units.copy().items())]
@@ -281,6 +318,25 @@ class Worker:
         return healthy, ready, about
 
 
+def _check_output(pipeline: Pipeline) -> None:
+    """Whether a registry would take the schema of the rows."""
+    if pipeline.sink is None or not isinstance(pipeline.sink.format, AvroOutput):
+        return
+    why = pipeline.sink.format.incompatible(pipeline.sink.topic, pipeline.features)
+    if why is not None:
+        raise DefinitionError(
+            f"sink `{pipeline.sink.topic}`", f"its schema of rows is refused: {why}; give AvroOutput another subject"
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    """Whether checkpoints could be written here, without writing any."""
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written to" if there.is_dir() else "is no folder"
+        raise CheckpointError(str(folder), "disk", f"`{there}` {why}; set checkpoint to a folder that can be written")
+
+
 def run(pipeline: Pipeline | Repartition, settings: Settings, *, dry_run: bool = False) -> int:
     """Runs a worker in this thread, or checks everything and starts nothing."""
 
@@ -289,6 +345,8 @@ def run(pipeline: Pipeline | Repartition, settings: Settings, *, dry_run: bool =
         try:
             if dry_run:
                 found = await worker.check()
+                if isinstance(pipeline, Pipeline):
+                    _check_folder(Path(settings.checkpoint or pipeline.checkpoint) / settings.group)
                 log.info("all there; nothing was started", extra={"partitions": found})
                 return DONE
             return await worker.run()
