@@ -34,6 +34,8 @@ pub(crate) struct Replay {
 struct Ready {
     table: usize,
     hash: u64,
+    /// The stream's number of the event.
+    event: u64,
     /// No row to come that reads the table is earlier than this.
     mark: i64,
     /// Where its key and its words begin; they end where the next one's do.
@@ -93,7 +95,8 @@ impl Engine {
             replay.records.extend_from_slice(&replay.record);
             let mark = mark(plan, table_plan, &self.clocks);
             let hash = key::hash(&replay.keys[key..]);
-            replay.ready.push(Ready { table: write.table, hash, mark, key, words });
+            let event = self.clocks[stream].events;
+            replay.ready.push(Ready { table: write.table, hash, event, mark, key, words });
         }
     }
 
@@ -104,18 +107,19 @@ impl Engine {
             let end = ready.get(place + 1).map_or(keys.len(), |next| next.key);
             Key { hash: ready[place].hash, bytes: &keys[ready[place].key..end] }
         };
-        for (place, &Ready { table, mark, words, .. }) in ready.iter().enumerate() {
+        for (place, &Ready { table, event, mark, words, .. }) in ready.iter().enumerate() {
             if let Some(next) = ready.get(place + AHEAD) {
-                let table = &self.tables[next.table];
+                let table = self.tables[next.table].of(next.hash);
                 table.warm(table.find(key_of(place + AHEAD)));
             }
-            let (table, table_plan) = (&mut self.tables[table], &plan.tables[table]);
+            let (shards, table_plan) = (&mut self.tables[table], &plan.tables[table]);
             let key = key_of(place);
+            let table = shards.of_mut(key.hash);
             let found = table.find(key);
             let record = &records[words..][..table_plan.shape.words_of(1)];
             let record = Run::new(record, table_plan.shape, 1, 1);
             table.store(table_plan, found, key, record, mark, &mut self.interner);
-            table.expire(table_plan, mark, &mut self.interner);
+            shards.expire(table_plan, key.hash, event, mark, &mut self.interner);
         }
         keys.clear();
         records.clear();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Change;
-use crate::encode::{Broken, Encode, Input};
+use crate::encode::{Broken, Input};
 use crate::engine::{Clock, Engine};
 use crate::late::LateRecord;
 use crate::plan::{Plan, Selection};
@@ -49,9 +49,6 @@ impl Engine {
                 let mut loading = Loading::default();
                 for &key in &keys {
                     bytes.clear();
-                    let name = state.key_of(key);
-                    (name.len() as u64).encode(&mut bytes);
-                    bytes.extend_from_slice(&name);
                     state.save_chosen(old_plan, &chosen, key, &order, &mut bytes);
                     next.tables[index].load_key(table, &mut loading, &mut Input::new(&bytes), &mut next.interner)?;
                 }
@@ -59,13 +56,12 @@ impl Engine {
                 if chosen.leaves_alike {
                     state.save_expiry(&keys, &mut bytes);
                 } else {
-                    // None is listed: each is looked at when it is due by now.
-                    (0_i64, 0_u64).encode(&mut bytes);
+                    state.save_no_expiry(&mut bytes);
                 }
-                next.tables[index].load_expiry(table, &loading, &mut Input::new(&bytes))
+                next.tables[index].load_expiry(table, &loading, true, &mut Input::new(&bytes))
             };
             carry().map_err(|broken| format!("the state of `{}` cannot be carried: {broken}", table.name))?;
-            next.tables[index].expired = state.expired;
+            next.tables[index].resume_expired(state.expired());
         }
         next.interner.drop_unused();
         Ok(next)

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::format::{FORMAT_VERSION, FORMAT_VERSION_CHANGED, Kind};
+use super::format::Kind;
 use super::layout::layout;
 use super::sections::{Sealed, Writer};
 use crate::encode::Encode;
@@ -12,8 +12,7 @@ use crate::plan::SEMANTICS_VERSION;
 /// Writes all of an engine; `offsets` is JSON, `goes_on` says whether increments are to follow.
 pub(super) fn write(engine: &Engine, offsets: &str, goes_on: bool, out: &mut dyn Write) -> io::Result<Sealed> {
     let plan = &engine.plan;
-    let mut sections =
-        Writer::begin(out, if plan.changes.is_none() { FORMAT_VERSION } else { FORMAT_VERSION_CHANGED })?;
+    let mut sections = Writer::begin(out)?;
     identity(engine, goes_on, &mut sections.payload);
     sections.finish(Kind::Identity, 0)?;
     sections.text(Kind::Definition, &plan.definition)?;
@@ -76,7 +75,7 @@ pub(super) fn counters(engine: &Engine, out: &mut Vec<u8>) {
     (engine.interner.texts() as u64).encode(out);
     (engine.tables.len() as u64).encode(out);
     for table in &engine.tables {
-        (table.keys() as u64, table.expired).encode(out);
+        (table.keys() as u64, table.expired()).encode(out);
     }
     (engine.plan.lookups.len() as u64).encode(out);
     for (plan, (version, misses, hash)) in engine.plan.lookups.iter().zip(engine.lookups.saved()) {
