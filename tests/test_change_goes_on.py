@@ -302,6 +302,15 @@ def test_a_memory_limit_holds(tmp_path, on_limit):
     assert (stats["evicted"] > 0) == (on_limit == "evict_idle")
 
 
+def test_keys_on_disk_are_not_carried(tmp_path):
+    _, path = written(tmp_path)
+    options = {"memory_limit": "1MB", "on_limit": "spill", "spill_path": tmp_path / "spill"}
+    with pytest.raises(CheckpointError, match="keys on disk are not carried"):
+        Engine.restore(NEW, path, **options)
+    again = Engine.restore(NEW, path).checkpoint(tmp_path / "new.ff")
+    assert Engine.restore(NEW, again, **options).features_complete_since()["later"] is not None
+
+
 # --- Stored, and damaged -------------------------------------------------------------------------------------------
 
 

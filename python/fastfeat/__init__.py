@@ -19,6 +19,7 @@ from fastfeat.errors import (
     RefusedMessage,
     SchemaNotFound,
     SchemaRegistryError,
+    SpillError,
     TooOld,
 )
 from fastfeat.estimates import Estimate
@@ -73,6 +74,7 @@ __all__ = [
     "SchemaRegistry",
     "SchemaRegistryError",
     "ScoreResult",
+    "SpillError",
     "Stream",
     "String",
     "Timestamp",

@@ -8,6 +8,7 @@ use crate::encode::{Broken, Input};
 use crate::engine::{Clock, Engine};
 use crate::late::LateRecord;
 use crate::plan::{Plan, Selection};
+use crate::state::interner::Texts;
 use crate::state::table::Loading;
 
 impl Engine {
@@ -50,11 +51,12 @@ impl Engine {
                 for &key in &keys {
                     bytes.clear();
                     state.save_chosen(old_plan, &chosen, key, &order, &mut bytes);
-                    next.tables[index].load_key(table, &mut loading, &mut Input::new(&bytes), &mut next.interner)?;
+                    let texts = &mut Texts::Used(&mut next.interner);
+                    next.tables[index].load_key(table, &mut loading, &mut Input::new(&bytes), texts)?;
                 }
                 bytes.clear();
                 if chosen.leaves_alike {
-                    state.save_expiry(&keys, &mut bytes);
+                    state.save_expiry(&loading.hashes, &mut bytes);
                 } else {
                     state.save_no_expiry(&mut bytes);
                 }

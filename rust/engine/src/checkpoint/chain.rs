@@ -11,7 +11,7 @@ use super::read::{self, Full};
 use super::sections::Sealed;
 use super::{Restored, Wanted, fault, placed, refused, write};
 use crate::change::{Change, Restart};
-use crate::engine::{Engine, Options};
+use crate::engine::{Engine, OnLimit, Options};
 use crate::error::{CheckpointError, CheckpointFault};
 use crate::journal::{Journal, Position};
 use crate::plan::Plan;
@@ -372,6 +372,13 @@ fn begin(disk: &dyn Disk, wanted: Wanted<'_>, path: &Path, missing: CheckpointFa
     let plan = read::written_with(wanted.plan, changes, &mut input, length).map_err(placed(path))?;
     if plan.definition == wanted.plan.definition {
         return Ok(Begun { plan, change: None });
+    }
+    if wanted.options.on_limit == OnLimit::Spill {
+        return refused(
+            path,
+            "its features are others than those asked for, and keys on disk are not carried to another definition; restore it with room in memory \
+             and without on_limit=\"spill\", write a checkpoint, and go on from that",
+        );
     }
     let change = Change::between(&plan, wanted.plan, wanted.options.idle_after);
     match change.refusal(wanted.restart) {
