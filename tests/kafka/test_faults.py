@@ -115,9 +115,11 @@ def test_the_broker_is_killed_in_mid_commit(own, name, tmp_path):
     try:
         scene.worker()
         for number in range(BROKER_KILLS):
-            scene.send(payments(1_000, seed=number, begin=1_000 * number))
+            scene.send(payments(600, seed=number, begin=1_000 * number))
             scene.wait(share=(number + 0.3) / (number + 1))
             aim["armed"] = True
+            # What went before may be committed already.
+            scene.send(payments(400, seed=50 + number, begin=1_000 * number + 600))
             until(lambda number=number: aim["killed"] > number)
             own.start()
         scene.wait()
