@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::definition::{FieldKind, OnLate};
 use crate::encode::encode_fields;
-use crate::error::EventError;
+use crate::error::{EventError, SpillError};
 use crate::event::{Event, Value};
 use crate::explain::filler;
 use crate::journal::Journal;
@@ -18,18 +18,22 @@ use crate::schema::iso_ticks;
 use crate::stage::{Probe, Stage};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
-use crate::state::table::{Key, Table};
+use crate::state::shards::Shards;
+use crate::state::table::Key;
 use crate::state::{Cells, Run, RunMut, texts};
 pub use crate::stats::Stats;
 
 mod room;
+mod spilling;
+
+pub(crate) use spilling::Spilling;
 
 /// Features over streams, and the state they need.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) plan: Arc<Plan>,
     pub(crate) options: Options,
-    pub(crate) tables: Vec<Table>,
+    pub(crate) tables: Vec<Shards>,
     pub(crate) interner: Interner,
     pub(crate) lookups: Lookups,
     pub(crate) clocks: Vec<Clock>,
@@ -42,6 +46,8 @@ pub struct Engine {
     pub(crate) unsynced: Option<String>,
     pub(crate) row: FeatureRow,
     scratch: Scratch,
+    /// Keys that are on disk, where `OnLimit::Spill` is asked for.
+    pub(crate) spilling: Option<Box<Spilling>>,
 }
 
 /// What a stream has come to.
@@ -108,9 +114,11 @@ impl Engine {
 
     /// The same, told more.
     pub fn with_options(plan: Arc<Plan>, options: Options) -> Self {
-        let evicts = options.memory_limit.is_some() && options.on_limit == OnLimit::EvictIdle;
+        let limited = options.memory_limit.is_some();
+        let evicts = limited && options.on_limit == OnLimit::EvictIdle;
+        let shards = |table| Shards::new(table, options.idle_after, limited, evicts);
         Self {
-            tables: plan.tables.iter().map(|table| Table::new(table, options.idle_after, evicts)).collect(),
+            tables: plan.tables.iter().map(shards).collect(),
             clocks: plan.streams.iter().map(|_| Clock::default()).collect(),
             interner: Interner::default(),
             lookups: Lookups::new(&plan.lookups),
@@ -121,9 +129,19 @@ impl Engine {
             unsynced: None,
             row: FeatureRow::default(),
             scratch: Scratch::default(),
+            spilling: None,
             options,
             plan,
         }
+    }
+
+    /// As `with_options`, and opens the disk that keys are spilled to where that is asked for.
+    ///
+    /// # Errors
+    /// Another engine has it, or it cannot be used.
+    pub fn open(plan: Arc<Plan>, options: Options) -> Result<Self, SpillError> {
+        let spilling = Spilling::begin(&options, &plan)?;
+        Ok(Self { spilling, ..Self::with_options(plan, options) })
     }
 
     /// The plan it runs.
@@ -170,6 +188,9 @@ impl Engine {
         };
         self.locate(&plan, stream, event, stay != Stay::Look);
         probe.ended(Stage::Find);
+        if self.spilling.is_some() {
+            self.fetch(&plan, stream, event)?;
+        }
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
             if self.accept(stream, t, event) {
@@ -205,6 +226,7 @@ impl Engine {
             _ => Stay::Look,
         };
         self.locate(&plan, stream, event, false);
+        self.fetch(&plan, stream, event)?;
         self.answer(&plan, stream, event, t, stay, &mut ());
         Ok(!plan.streams[stream].outputs.is_empty())
     }
@@ -223,6 +245,7 @@ impl Engine {
             });
         }
         self.locate(&plan, stream, event, false);
+        self.fetch(&plan, stream, event)?;
         self.scratch.located.iter_mut().for_each(|located| located.keyed &= located.found.is_some());
         self.read(&plan, stream, event, Asked { t: at, own: None, stores: false }, &mut ());
         Ok(())
@@ -253,8 +276,13 @@ impl Engine {
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
+        let (spilled_keys, spilled_bytes, spill_file_bytes) =
+            self.spilling.as_ref().map_or((0, 0, 0), |spilling| spilling.told());
         Stats {
-            keys: self.tables.iter().map(|table| table.keys() as u64).sum(),
+            keys: (0..self.tables.len()).map(|table| self.keys_of(table)).sum(),
+            spilled_keys,
+            spilled_bytes,
+            spill_file_bytes,
             events: self.clocks.iter().map(|clock| clock.events).collect(),
             late: self.clocks.iter().map(|clock| clock.late).collect(),
             invalid: self.clocks.iter().map(|clock| clock.invalid).collect(),
@@ -262,16 +290,23 @@ impl Engine {
             state_bytes: self.bytes(),
             journal_bytes: self.journal.as_ref().map_or(0, |journal| journal.bytes() as u64),
             lookups: self.lookups.stats(&self.plan.lookups),
-            expired: self.tables.iter().map(|table| table.expired).sum(),
+            expired: self.tables.iter().map(Shards::expired).sum(),
             evicted: self.evicted,
             refused: self.refused,
         }
     }
 
+    /// Keys of a table that have state, wherever it is.
+    pub(crate) fn keys_of(&self, table: usize) -> u64 {
+        let away = self.spilling.as_ref().map_or(0, |spilling| spilling.keys_of(table));
+        (self.tables[table].keys() + away) as u64
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         let scratch = self.scratch.keys.capacity() + self.scratch.record.capacity() * 8;
-        let tables: usize = self.tables.iter().map(Table::bytes).sum();
-        (tables + self.interner.bytes() + self.lookups.bytes() + self.late.bytes() + scratch) as u64
+        let tables: usize = self.tables.iter().map(Shards::bytes).sum();
+        let spilling = self.spilling.as_ref().map_or(0, |spilling| spilling.bytes());
+        (tables + self.interner.bytes() + self.lookups.bytes() + self.late.bytes() + scratch + spilling) as u64
     }
 
     /// The event's time, and the watermark of its stream.
@@ -330,11 +365,11 @@ impl Engine {
             let keyed = key::encode(&write.key, event, keys);
             let hash = key::hash(&keys[start..]);
             let key = Key { hash, bytes: &keys[start..] };
-            let found = if keyed { self.tables[write.table].find(key) } else { None };
+            let found = if keyed { self.tables[write.table].of(hash).find(key) } else { None };
             located.push(Located { hash, start, end: keys.len(), found, keyed });
         }
         for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
-            self.tables[write.table].warm(located.found);
+            self.tables[write.table].of(located.hash).warm(located.found);
         }
     }
 
@@ -354,7 +389,8 @@ impl Engine {
         cells.lists.clear();
         for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
             let table_plan = &plan.tables[write.table];
-            let table = &mut self.tables[write.table];
+            let shards = &mut self.tables[write.table];
+            let table = shards.of_mut(located.hash);
             let is_own = located.keyed && own.is_some();
             if is_own {
                 fill(table_plan, event, t, record, &mut self.interner);
@@ -381,16 +417,22 @@ impl Engine {
                 let mark = mark(plan, table_plan, &self.clocks);
                 let key = Key { hash: located.hash, bytes: &keys[located.start..located.end] };
                 table.store(table_plan, located.found, key, run, mark, &mut self.interner);
-                table.expire(table_plan, mark, &mut self.interner);
+                let event = self.clocks[stream].events;
+                match &mut self.spilling {
+                    None => shards.expire(table_plan, located.hash, event, mark, &mut self.interner),
+                    Some(spilling) => {
+                        spilling.expire(write.table, shards.limited(), table_plan, mark, &mut self.interner);
+                    }
+                }
                 probe.ended(Stage::Store);
             }
         }
         for read in plan_stream.reads.iter().filter(|read| !read.own) {
-            let table = &mut self.tables[read.table];
             let start = keys.len();
             let keyed = key::encode(&read.key, event, keys);
-            let bytes = &keys[start..];
-            let found = if keyed { table.find(Key { hash: key::hash(bytes), bytes }) } else { None };
+            let key = Key::of(&keys[start..]);
+            let table = self.tables[read.table].of_mut(key.hash);
+            let found = if keyed { table.find(key) } else { None };
             let question = Question {
                 plan: &plan.tables[read.table],
                 read,

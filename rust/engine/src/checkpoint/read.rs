@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::changes::changes;
 use super::format::Kind;
 use super::layout::layout;
-use super::sections::{Fault, Reader, Sealed, broken, damaged, refused};
+use super::sections::{Fault, Reader, Sealed, broken, damaged, refused, spilled};
 use crate::encode::{Broken, Input};
 use crate::engine::{Engine, Options};
 use crate::late::LateRecord;
 use crate::plan::{Plan, SEMANTICS_VERSION};
+use crate::state::interner::Texts;
 use crate::state::table::Loading;
 use crate::window::zone;
 
@@ -43,7 +44,7 @@ pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, len
     }
     sections.expect(Kind::Offsets, 0)?;
     let offsets = sections.text()?.to_owned();
-    let mut engine = Engine::with_options(Arc::clone(plan), options);
+    let mut engine = Engine::open(Arc::clone(plan), options).map_err(spilled)?;
     sections.expect(Kind::Counters, 0)?;
     let announced = broken(Kind::Counters, counters(&mut engine, &sections.payload))?;
 
@@ -149,7 +150,7 @@ pub(super) fn counters(engine: &mut Engine, payload: &[u8]) -> Result<Announced,
     let mut keys = Vec::with_capacity(tables);
     for table in &mut engine.tables {
         keys.push(input.read()?);
-        table.expired = input.read()?;
+        table.resume_expired(input.read()?);
     }
     let lookups = input.count(1)?;
     if lookups != engine.plan.lookups.len() {
@@ -187,13 +188,15 @@ fn texts(engine: &mut Engine, wanted: u64, sections: &mut Reader<'_>) -> Result<
 }
 
 fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &mut Reader<'_>) -> Result<(), Fault> {
-    let (table, table_plan, number) = (&mut engine.tables[index], &plan.tables[index], index as u32);
+    let (table_plan, number) = (&plan.tables[index], index as u32);
     let mut loading = Loading::default();
     loop {
         sections.expect(Kind::Keys, number)?;
         let mut input = Input::new(&sections.payload);
         while input.left() > 0 {
-            broken(Kind::Keys, table.load_key(table_plan, &mut loading, &mut input, &mut engine.interner))?;
+            let (table, texts) = (&mut engine.tables[index], &mut Texts::Used(&mut engine.interner));
+            broken(Kind::Keys, table.load_key(table_plan, &mut loading, &mut input, texts))?;
+            engine.spill_loaded(plan).map_err(spilled)?;
         }
         match (loading.keys() as u64).cmp(&wanted) {
             Ordering::Less => {}
@@ -205,5 +208,8 @@ fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &
     }
     sections.expect(Kind::Expiry, number)?;
     let mut input = Input::new(&sections.payload);
-    broken(Kind::Expiry, table.load_expiry(table_plan, &loading, &mut input).and_then(|()| input.end()))
+    // The first format knew one shard.
+    let is_sharded = sections.version > 1;
+    let table = &mut engine.tables[index];
+    broken(Kind::Expiry, table.load_expiry(table_plan, &loading, is_sharded, &mut input).and_then(|()| input.end()))
 }

@@ -4,11 +4,18 @@ use std::collections::VecDeque;
 
 use crate::heap::{heap, room};
 
-/// Words of a chunk (256 KiB).
+/// Bits of a reference that are the word within a chunk.
 const CHUNK_BITS: u32 = 15;
-const CHUNK_WORDS: usize = 1 << CHUNK_BITS;
+/// Words of a chunk (32 KiB).
+const CHUNK_WORDS: usize = 1 << 12;
+/// Words of the first one (4 KiB): small states are to be small.
+const FIRST_WORDS: usize = CHUNK_WORDS / 8;
 /// Larger blocks get a chunk of their own.
 const BLOCK_WORDS_MAX: usize = CHUNK_WORDS / 8;
+
+/// In the first word of a block that has been freed, beside how many words it has.
+const FREED: u64 = 1 << 13;
+const WORDS_BITS: u32 = 17;
 
 /// Where a block starts: chunk and word within.
 pub(crate) type Reference = u32;
@@ -42,6 +49,10 @@ pub(crate) struct Slab {
     chunk_bytes: usize,
     /// Words of all blocks that have been freed and not given back.
     freed: usize,
+    /// The chunk that is being emptied and the first word that has not been looked at.
+    emptied: Option<(usize, usize)>,
+    /// The next chunk to be emptied.
+    hand: usize,
 }
 
 /// Sizes grow by an eighth, and by two words where that is less: at most that share of a block is slack.
@@ -53,8 +64,13 @@ fn class_words(words: usize) -> usize {
     words.next_multiple_of(step)
 }
 
+/// The number of a size, which is one of `class_words`: eight to each power of two.
 fn class(words: usize) -> usize {
-    words / 2
+    if words <= 16 {
+        return words / 2;
+    }
+    let power = words.next_power_of_two();
+    (power.trailing_zeros() as usize - 4) * 8 + (words - power / 2) / (power / 16)
 }
 
 impl Slab {
@@ -75,10 +91,11 @@ impl Slab {
                 return (reference, words);
             }
         }
-        if self.next == 0 || self.next + words > CHUNK_WORDS {
+        if self.next == 0 || self.next + words > self.chunks[self.current].words.len() {
             let left = self.current;
             let had_one = self.next > 0;
-            self.current = self.new_chunk(CHUNK_WORDS);
+            let is_first = self.chunks.is_empty() && words <= FIRST_WORDS;
+            self.current = self.new_chunk(if is_first { FIRST_WORDS } else { CHUNK_WORDS });
             self.next = 0;
             if had_one && self.chunks[left].live == 0 {
                 self.give_back(left);
@@ -109,6 +126,10 @@ impl Slab {
         if chunk.live == 0 && (number != self.current || words > BLOCK_WORDS_MAX) {
             return self.give_back(number);
         }
+        chunk.words[reference as usize & (CHUNK_WORDS - 1)] = FREED | (words as u64) << WORDS_BITS;
+        if self.emptied.is_some_and(|(emptied, _)| emptied == number) {
+            return;
+        }
         let (class, age) = (class(words), chunk.age);
         if self.free.len() <= class {
             self.free.resize_with(class + 1, VecDeque::new);
@@ -133,23 +154,75 @@ impl Slab {
         chunk.words = Box::default();
         chunk.age = chunk.age.wrapping_add(1);
         self.free_chunks.push(number);
+        if self.emptied.is_some_and(|(emptied, _)| emptied == number) {
+            self.emptied = None;
+        }
+    }
+
+    /// The next block in use of the chunk that is being emptied, where keys have to leave for others. No new block is put there, so that it
+    /// can be given back as a whole. `None` at its end, from where the next chunk is begun.
+    pub fn next_to_empty(&mut self) -> Option<Reference> {
+        loop {
+            let (number, word) = self.emptied?;
+            let words = &self.chunks[number].words;
+            let first = words.get(word).copied().unwrap_or_default();
+            if first == 0 {
+                self.emptied = None;
+                return None;
+            }
+            let block = (first >> WORDS_BITS) as usize & 0x7F_FFFF;
+            self.emptied = Some((number, word + block));
+            if first & FREED == 0 {
+                return Some(Self::reference(number, word));
+            }
+        }
+    }
+
+    /// The chunk that is being emptied.
+    pub fn emptied(&self) -> Option<usize> {
+        self.emptied.map(|(number, _)| number)
+    }
+
+    /// Begins to empty the next chunk that is not among those, and says whether there is one.
+    pub fn begin_to_empty(&mut self, seen: &[usize]) -> bool {
+        let count = self.chunks.len();
+        let mut places = (0..count).map(|step| (self.hand + step) % count);
+        let is_next = |number: &usize| self.chunks[*number].live > 0 && !seen.contains(number);
+        let Some(number) = places.find(is_next) else { return false };
+        if number == self.current {
+            // Its end is cut off: new blocks go to another one.
+            (self.current, self.next) = (usize::MAX, 0);
+        }
+        let chunk = &mut self.chunks[number];
+        // Its blocks that have been freed are not handed out any more.
+        chunk.age = chunk.age.wrapping_add(1);
+        self.freed -= chunk.freed;
+        chunk.freed = 0;
+        self.emptied = Some((number, 0));
+        self.hand = number + 1;
+        true
+    }
+
+    /// Leaves the rest of the chunk as it is.
+    pub fn stop_to_empty(&mut self) {
+        self.emptied = None;
     }
 
     fn reference(chunk: usize, word: usize) -> Reference {
-        assert!(chunk < 1 << (32 - CHUNK_BITS), "a table holds 32 GiB of small keys at most");
+        assert!(chunk < 1 << (32 - CHUNK_BITS), "a shard holds 4 GiB of small keys at most");
         ((chunk as u32) << CHUNK_BITS) | word as u32
     }
 
     /// From the first word of a block to the end of its chunk.
     #[inline]
     pub fn block(&self, reference: Reference) -> &[u64] {
-        &self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & (CHUNK_WORDS - 1)..]
+        &self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & ((1 << CHUNK_BITS) - 1)..]
     }
 
     /// The same, to write.
     #[inline]
     pub fn block_mut(&mut self, reference: Reference) -> &mut [u64] {
-        &mut self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & (CHUNK_WORDS - 1)..]
+        &mut self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & ((1 << CHUNK_BITS) - 1)..]
     }
 
     /// Bytes held by blocks that have been freed.
@@ -159,7 +232,7 @@ impl Slab {
 
     /// Bytes held. What has not been written to yet of the newest chunk is no memory of the process.
     pub fn bytes(&self) -> usize {
-        let untouched = if self.next == 0 { 0 } else { CHUNK_WORDS - self.next };
+        let untouched = if self.next == 0 { 0 } else { self.chunks[self.current].words.len() - self.next };
         let free: usize = self.free.iter().map(|free| room::<(Reference, u32)>(free.capacity())).sum();
         self.chunk_bytes - untouched * 8
             + free

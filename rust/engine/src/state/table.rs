@@ -1,4 +1,4 @@
-//! State of one stream by one key: an index from key to block, and in the block either the few events of a key or the number of
+//! State of one stream by one key, or a shard of it: an index from key to block, and in the block either the few events of a key or the number of
 //! what it has beyond them.
 //!
 //! A block: header, the key's bytes padded to words, the number of its extra where it has one, then a run of events. The extra is the
@@ -16,24 +16,25 @@ use super::log::Log;
 use super::past::Past;
 use super::prefetch;
 use super::run::{RUN, Run, RunMut};
-use super::slab::{Reference, Slab};
-use crate::key::KeyIndex;
+use super::slab::Slab;
+use crate::key::{self, KeyIndex};
 use crate::plan::TablePlan;
 
 /// A busy key with fewer events becomes a run again.
 const BUSY_MIN: usize = RUN / 2;
 /// Events that leave, and events that are folded, in one call at most.
 const STEPS_MAX: usize = 2 * RUN;
-/// Keys that are looked at for expiry in one call at most.
-const EXPIRED_MAX: usize = 4;
 /// Of so many keys the most idle one goes where room is needed.
 const EVICTED_AMONG: usize = 64;
 /// A log is measured again after so many events.
 const MEASURED_EVERY: u8 = 16;
 
 mod saved;
+mod spilled;
 
+pub(crate) use super::slab::Reference;
 pub(crate) use saved::Loading;
+pub(crate) use spilled::{Elsewhere, Leaving, key_in};
 
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -58,6 +59,12 @@ pub(crate) struct Key<'a> {
     pub bytes: &'a [u8],
 }
 
+impl<'a> Key<'a> {
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { hash: key::hash(bytes), bytes }
+    }
+}
+
 /// A key that may have to go for others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Idle {
@@ -69,12 +76,12 @@ pub(crate) struct Idle {
 }
 
 impl Table {
-    /// `evicts` when idle keys may have to go before nothing can see them.
-    pub fn new(plan: &TablePlan, idle_after: Option<i64>, evicts: bool) -> Self {
+    /// The top bits of its keys' hashes are the number of the shard; `evicts` when idle keys may have to go before nothing can see them.
+    pub fn new(plan: &TablePlan, shard_bits: u32, idle_after: Option<i64>, evicts: bool) -> Self {
         let after = if plan.forever { idle_after } else { Some(plan.linger) };
         let after = after.or_else(|| evicts.then(|| plan.linger.max(1)));
         Self {
-            index: KeyIndex::default(),
+            index: KeyIndex::within(shard_bits),
             slab: Slab::default(),
             extras: Extras::default(),
             extra_bytes: 0,
@@ -405,14 +412,36 @@ impl Table {
         self.extra_bytes -= self.extras.take(number).bytes;
     }
 
-    /// Lets keys go that nothing can see any more, a few.
-    pub fn expire(&mut self, plan: &TablePlan, mark: i64, texts: &mut Interner) {
+    /// Lets keys go that nothing can see any more, so many at most.
+    #[inline]
+    pub fn expire(&mut self, plan: &TablePlan, mark: i64, most: usize, texts: &mut Interner) {
+        if self.soonest() <= mark {
+            self.expire_with(plan, mark, most, texts, |_, _, _| Elsewhere::No);
+        }
+    }
+
+    /// Until then no key is due to leave.
+    #[inline]
+    pub fn soonest(&self) -> i64 {
+        self.expiry.as_ref().map_or(i64::MAX, Expiry::soonest)
+    }
+
+    /// The same where keys may be elsewhere: `fetch` brings those of a hash back that have to be looked at here.
+    pub fn expire_with(
+        &mut self,
+        plan: &TablePlan,
+        mark: i64,
+        most: usize,
+        texts: &mut Interner,
+        mut fetch: impl FnMut(&mut Self, u64, &Interner) -> Elsewhere,
+    ) {
         if plan.forever && self.idle_after.is_none() {
             // Only a limit on memory lets these go.
             return;
         }
-        for _ in 0..EXPIRED_MAX {
+        for _ in 0..most {
             let Some(hash) = self.expiry.as_mut().and_then(|expiry| expiry.pop_due(mark)) else { return };
+            let elsewhere = fetch(self, hash, texts);
             let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
             if let Some(reference) = self.index.find(hash, |reference| due(reference) < mark) {
                 if self.thin_out(plan, reference, texts) {
@@ -427,6 +456,9 @@ impl Table {
                 && let Some(expiry) = &mut self.expiry
             {
                 expiry.put(hash, due);
+            } else if let (Some(again), Some(expiry)) = (elsewhere.again(plan, self.idle_after, mark), &mut self.expiry)
+            {
+                expiry.put(hash, again);
             }
         }
     }
@@ -508,7 +540,14 @@ impl Table {
                 past.clear(plan, texts);
             }
         }
-        if let Some(number) = number {
+        self.drop_key(hash, reference);
+    }
+
+    /// Forgets a key whose texts have been given back, or are kept for it.
+    fn drop_key(&mut self, hash: u64, reference: Reference) {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        if let Some(number) = number_of(block, header) {
             self.drop_extra(number);
         }
         self.slab.release(reference, header.words());
