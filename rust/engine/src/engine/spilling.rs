@@ -32,6 +32,8 @@ pub(crate) struct Spilling {
     away: Vec<KeyIndex>,
     /// Keys of the event at hand, which stay: table, and where.
     pinned: Vec<(usize, Reference)>,
+    /// Whether keys have left for this event, and others may have moved.
+    moved: bool,
     sweep: Option<Sweep>,
     loading: Loading,
     image: Vec<u8>,
@@ -55,6 +57,7 @@ impl Spilling {
             store: Store::open(disk.as_ref())?,
             away: plan.tables.iter().map(|_| KeyIndex::default()).collect(),
             pinned: Vec::new(),
+            moved: false,
             sweep: None,
             loading: Loading::default(),
             image: Vec::new(),
@@ -185,6 +188,7 @@ impl Spilling {
     fn spill(&mut self, tables: &mut [Shards], plan: &Plan) -> Result<bool, SpillError> {
         self.batch.clear();
         self.leaving.clear();
+        self.moved = true;
         // The table that has most goes first.
         let mut order: Vec<usize> = (0..tables.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(tables[index].limited().bytes_beside_index()));
@@ -271,12 +275,15 @@ impl Engine {
     #[inline(never)]
     pub(super) fn fetch(&mut self, plan: &Plan, stream: usize, event: &Event) -> Result<(), EventError> {
         let Some(mut spilling) = self.spilling.take() else { return Ok(()) };
+        spilling.moved = false;
         let fetched = self.fetch_with(&mut spilling, plan, stream, event);
         self.spilling = Some(spilling);
         let has_room = fetched
             .and_then(|()| self.spill_over(plan))
             .map_err(|error| EventError::Spill { stream: plan.streams[stream].schema.stream.clone(), error })?;
-        // Keys may have moved.
+        if !self.spilling.as_ref().is_some_and(|spilling| spilling.moved) {
+            return Ok(());
+        }
         for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
             if located.found.is_some() {
                 let key = Key { hash: located.hash, bytes: &self.scratch.keys[located.start..located.end] };
