@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::limits;
-use super::signs::{Sign, sign};
-use crate::definition::{Expression, FieldDefinition, FieldKind, FloatLiteral, Literal};
+use crate::definition::{Expression, FieldKind, FloatLiteral, Literal};
 use crate::derive::{self, Function, Members, Program, Step, Type};
 use crate::event::Value;
 use crate::lookup::LookupPlan;
@@ -29,8 +28,6 @@ pub(super) struct NodeInfo {
     pub ty: Type,
     pub categories: Option<Arc<[String]>>,
     pub known: Known,
-    /// What it is, also in another plan; of what is known from the event alone.
-    pub sign: Sign,
     null: bool,
 }
 
@@ -75,10 +72,8 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    pub fn new(schema: &Schema, definitions: &[FieldDefinition], ticks_per_second: i64) -> Self {
-        let nodes = schema.fields.iter().zip(definitions).enumerate().map(|(column, (field, definition))| NodeInfo {
-            // A column with another rule is another one.
-            sign: sign(&serde_json::to_string(definition).expect("a definition is plain data"), &[]),
+    pub fn new(schema: &Schema, ticks_per_second: i64) -> Self {
+        let nodes = schema.fields.iter().enumerate().map(|(column, field)| NodeInfo {
             ty: Type { kind: field.kind, nullable: field.nullable },
             categories: (field.kind == FieldKind::Categorical).then(|| field.categories.clone().into()),
             known: Known::Event(column),
@@ -113,7 +108,7 @@ impl Scope {
         self.nodes.len() - 1
     }
 
-    fn add_before(&mut self, identity: String, ty: Type, step: Step, sign: Sign, null: bool) -> Result<Node, String> {
+    fn add_before(&mut self, identity: String, ty: Type, step: Step, null: bool) -> Result<Node, String> {
         let slot = self.columns + self.before.steps.len();
         if slot >= limits::SLOTS_MAX {
             return Err(format!(
@@ -122,7 +117,7 @@ impl Scope {
             ));
         }
         self.before.steps.push(step);
-        Ok(self.add(identity, NodeInfo { ty, categories: None, known: Known::Event(slot), sign, null }))
+        Ok(self.add(identity, NodeInfo { ty, categories: None, known: Known::Event(slot), null }))
     }
 
     /// A constant.
@@ -136,8 +131,7 @@ impl Scope {
             other => self.constant(other).map(|(kind, value)| (kind, Step::Constant(value)))?,
         };
         let null = *literal == Literal::Null;
-        let sign = sign(&identity, &[]);
-        self.add_before(identity, Type { kind, nullable: null }, step, sign, null)
+        self.add_before(identity, Type { kind, nullable: null }, step, null)
     }
 
     /// Kind and value of a constant; of a text, which needs a place, no value.
@@ -158,7 +152,7 @@ impl Scope {
     pub fn load(&mut self, ty: Type, categories: Option<Arc<[String]>>) -> Node {
         let load = self.loads.len();
         self.loads.push(None);
-        self.add(format!("load {load}"), NodeInfo { ty, categories, known: Known::Load(load), sign: 0, null: false })
+        self.add(format!("load {load}"), NodeInfo { ty, categories, known: Known::Load(load), null: false })
     }
 
     /// A categorical as the text it stands for; anything else as it is.
@@ -169,28 +163,18 @@ impl Scope {
             return Ok(node);
         }
         let ty = Type { kind: FieldKind::String, nullable: self.ty(node).nullable };
-        let tag = format!("category {categories:?}");
-        self.add_step(identity, &tag, ty, Make::Category(categories), vec![node])
+        self.add_step(identity, ty, Make::Category(categories), vec![node])
     }
 
     /// Before the aggregations where its arguments are known then, after them otherwise.
-    /// `tag` says what the step is but for its arguments.
-    fn add_step(
-        &mut self,
-        identity: String,
-        tag: &str,
-        ty: Type,
-        make: Make,
-        arguments: Vec<Node>,
-    ) -> Result<Node, String> {
+    fn add_step(&mut self, identity: String, ty: Type, make: Make, arguments: Vec<Node>) -> Result<Node, String> {
         let slots: Option<Vec<usize>> = arguments.iter().map(|&node| self.event_slot(node)).collect();
         if let Some(slots) = slots {
-            let signs: Vec<Sign> = arguments.iter().map(|&node| self.nodes[node].sign).collect();
-            return self.add_before(identity, ty, make.step(&slots), sign(tag, &signs), false);
+            return self.add_before(identity, ty, make.step(&slots), false);
         }
         self.after.push((make, arguments));
         let known = Known::After(self.after.len() - 1);
-        Ok(self.add(identity, NodeInfo { ty, categories: None, known, sign: 0, null: false }))
+        Ok(self.add(identity, NodeInfo { ty, categories: None, known, null: false }))
     }
 
     /// Whether a node's value is one of some constants.
@@ -215,13 +199,12 @@ impl Scope {
                 other => members.insert(self.constant(other)?.1)?,
             }
         }
-        let tag = format!("is_in {members:?}");
         let identity = format!("is_in {node} {members:?}");
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
         let ty = Type { kind: FieldKind::Boolean, nullable: self.ty(node).nullable };
-        self.add_step(identity, &tag, ty, Make::IsIn(members.into()), vec![node])
+        self.add_step(identity, ty, Make::IsIn(members.into()), vec![node])
     }
 
     /// A column of the row that `key` finds in a lookup; columns of one row are looked for once.
@@ -244,18 +227,14 @@ impl Scope {
         let identity = format!("find {index} {key}");
         let row = match self.made.get(&identity) {
             Some(&row) => row,
-            None => {
-                let (tag, ty) = (format!("find {}", plan.name), Type::nullable(FieldKind::Int64));
-                self.add_step(identity, &tag, ty, Make::Find(index), vec![key])?
-            }
+            None => self.add_step(identity, Type::nullable(FieldKind::Int64), Make::Find(index), vec![key])?,
         };
         let identity = format!("join {index} {row} {column}");
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
         let ty = Type::nullable(plan.schema.fields[column].kind);
-        let tag = format!("join {} {} {:?}", plan.name, plan.schema.fields[column].name, ty.kind);
-        self.add_step(identity, &tag, ty, Make::Join(index, column), vec![row])
+        self.add_step(identity, ty, Make::Join(index, column), vec![row])
     }
 
     /// A function of other nodes.
@@ -295,7 +274,7 @@ impl Scope {
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
-        self.add_step(identity, name, ty, Make::Call(function), arguments)
+        self.add_step(identity, ty, Make::Call(function), arguments)
     }
 
     /// Places the loads that expressions and `others` need; the rest are no part of the frame. Which those are, in frame order.
