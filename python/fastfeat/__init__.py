@@ -4,6 +4,7 @@ from importlib.metadata import version as _version
 
 from fastfeat.aggregations import Aggregation, count, rate, time_since_first, time_since_last
 from fastfeat.avro_rows import AvroOutput, avro_schema
+from fastfeat.changes import DefinitionChange
 from fastfeat.engine import Engine, LateRecord, Outcome, Row, ScoreResult
 from fastfeat.errors import (
     CheckpointError,
@@ -44,6 +45,7 @@ __all__ = [
     "Categorical",
     "CheckpointError",
     "CheckpointWarning",
+    "DefinitionChange",
     "DefinitionError",
     "Engine",
     "Estimate",

@@ -21,13 +21,11 @@ __all__ = [
     "RecordBatch",
     "Row",
     "ScoreResult",
+    "checkpoint_change",
     "inspect_checkpoint",
     "record_batches",
     "registry",
-    "remove_stored",
     "restore_row",
-    "stored_bytes",
-    "stored_names",
 ]
 
 _Value: TypeAlias = float | bool | str | datetime | list[Any] | None
@@ -69,6 +67,8 @@ class Plan:
         idle_after_ns: int | None = None,
     ) -> tuple[list[tuple[int, int]], int]:
         """Keys with state and their bytes, by table, and the bytes of texts; `expected` is keys and events a day."""
+    def change(self, new: Plan) -> str:
+        """What a change to another definition keeps, begins anew and drops, as JSON."""
     def describe(self) -> str:
         """The plan as a text for people: which state exists, and why."""
 
@@ -236,7 +236,8 @@ class Engine:
         idle_after_ns: int | None = None,
         late_events_max: int = 1_000,
         checkpoint: str | os.PathLike[str] | None = None,
-        store_options: Sequence[tuple[str, str]] = ...,
+        changed: str = "refuse_any",
+        restart: list[str] = ...,
     ) -> Self: ...
     @property
     def names(self) -> tuple[str, ...]:
@@ -296,17 +297,10 @@ class Engine:
         """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:
         """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
-    def _checkpoint(
-        self,
-        path: str | os.PathLike[str],
-        offsets: str,
-        keep: int,
-        incremental: bool,
-        store_options: Sequence[tuple[str, str]],
-    ) -> Path | str:
+    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int, incremental: bool) -> Path:
         """Writes all state, or what is new since the last one of a folder; where it is then."""
     @property
-    def _restored(self) -> tuple[str, Path | str, list[str]] | None:
+    def _restored(self) -> tuple[str, Path, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""
     @property
     def _unsynced(self) -> bool:
@@ -315,8 +309,15 @@ class Engine:
         """Nanoseconds of the engine alone by chunk of events, how many were pushed, how many refused."""
     def _time_stages(self, events: list[tuple[str | None, Any]]) -> dict[str, int]:
         """Nanoseconds of each stage over all events."""
+    def _complete_since(self) -> list[tuple[str, datetime | None]]:
+        """Names of the features, each with the time from which on its rows are complete; None from the beginning."""
+    def _change_to(self, new: Plan) -> tuple[str, list[tuple[int, int]]]:
+        """What a change to a definition keeps, begins anew and drops, as JSON; and by table its bytes and keys."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
+
+def checkpoint_change(path: str | os.PathLike[str], old: Plan, new: Plan) -> str:
+    """The change from the definition of a checkpoint, given as `old`, to `new`, as JSON."""
 
 @final
 class RecordBatch:
@@ -331,19 +332,8 @@ class RecordBatch:
     def seal(self, producer: int, epoch: int, sequence: int, transactional: bool) -> bytes:
         """The batch as it is sent by this producer."""
 
-def inspect_checkpoint(
-    path: str | os.PathLike[str], key: Sequence[tuple[str, str]], store_options: Sequence[tuple[str, str]]
-) -> str:
+def inspect_checkpoint(path: str | os.PathLike[str], key: list[tuple[str, str]]) -> str:
     """What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key."""
-
-def stored_names(folder: str) -> list[str]:
-    """Names of the files in a folder of an object store."""
-
-def stored_bytes(path: str) -> int:
-    """Bytes of a file in an object store."""
-
-def remove_stored(folder: str, names: Sequence[str]) -> None:
-    """Removes files of a folder in an object store; some that are not there do no harm."""
 
 def record_batches(
     keys: Sequence[bytes | None],

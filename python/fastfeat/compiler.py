@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 
 from fastfeat import _core
-from fastfeat._core import LookupTable
+from fastfeat._core import Engine, LookupTable
 from fastfeat.errors import DefinitionError, shown
 
 __all__ = ["Compiled", "LookupTable", "compile_definition", "read_lookup_table"]
@@ -46,6 +48,19 @@ class Compiled:
             text_bytes=text_bytes,
             idle_after_ns=idle_after_ns,
         )
+
+    def change(
+        self, new: Compiled, engine: Engine | None, checkpoint: str | os.PathLike[str] | None
+    ) -> tuple[str, dict[int, int] | None]:
+        """What a change is, as JSON; and bytes by table before it, where an engine or a checkpoint says them."""
+        if engine is not None:
+            told, tables = engine._change_to(new._plan)
+            return told, {place: size for place, (size, _) in enumerate(tables)}
+        if checkpoint is None:
+            return self._plan.change(new._plan), None
+        told = _core.checkpoint_change(checkpoint, self._plan, new._plan)
+        chains = json.loads(_core.inspect_checkpoint(checkpoint, []))["chains"]
+        return told, {place: table["bytes"] for place, table in enumerate(chains[0][0]["tables"])}
 
 
 def compile_definition(definition: str) -> Compiled:

@@ -12,6 +12,7 @@ from typing import Final
 from fastfeat.compiler import Compiled
 from fastfeat.durations import duration_ns
 from fastfeat.errors import DefinitionError, nearest, shown
+from fastfeat.sizes import size_text
 
 __all__ = ["Estimate", "TableEstimate", "estimate"]
 
@@ -20,7 +21,6 @@ EVENTS_MAX: Final = 1e9
 DAYS_MAX: Final = 36_500.0
 TEXT_BYTES_MAX: Final = 1_048_576
 _PLACE: Final = "estimate"
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True)
@@ -77,20 +77,21 @@ class Estimate:
         rows = [("table", "keys", "bytes/key", "bytes"), *self._rows()]
         widths = [max(len(row[place]) for row in rows) for place in range(4)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([f"{_size(self.bytes)} of state", *(f"  {line}" for line in lines)])
+        return "\n".join([f"{size_text(self.bytes)} of state", *(f"  {line}" for line in lines)])
 
     def _repr_html_(self) -> str:
         cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._rows())
         body = "".join(f"<tr>{row}</tr>" for row in cells)
         header = "".join(f"<th>{cell}</th>" for cell in ("table", "keys", "bytes/key", "bytes"))
-        title = f"{_size(self.bytes)} of state"
+        title = f"{size_text(self.bytes)} of state"
         return f"<table><caption>{title}</caption><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
         rows = [
-            (table.name, f"{table.keys:,}", f"{table.bytes_per_key:,.0f}", _size(table.bytes)) for table in self.tables
+            (table.name, f"{table.keys:,}", f"{table.bytes_per_key:,.0f}", size_text(table.bytes))
+            for table in self.tables
         ]
-        return [*rows, ("texts of events", "", "", _size(self.text_bytes))] if self.text_bytes else rows
+        return [*rows, ("texts of events", "", "", size_text(self.text_bytes))] if self.text_bytes else rows
 
 
 def estimate(
@@ -164,11 +165,3 @@ def _number(what: str, number: object, most: float) -> float:
     ):
         raise DefinitionError(_PLACE, f"{what} is {shown(number)}; write a number from 0 to {most:g}")
     return float(number)
-
-
-def _size(size: int) -> str:
-    """Bytes as a person reads them."""
-    number, unit = float(size), 0
-    while number >= 1024 and unit < len(_UNITS) - 1:
-        number, unit = number / 1024, unit + 1
-    return f"{number:.0f} B" if unit == 0 else f"{number:.1f} {_UNITS[unit]}"

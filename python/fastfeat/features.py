@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from fastfeat.changes import DefinitionChange, read_change
 from fastfeat.compiler import Compiled, compile_definition
 from fastfeat.definition import Definition, Feature, decode, encode
 from fastfeat.errors import DefinitionError, check_text, shown
@@ -23,6 +26,8 @@ from fastfeat.streams import Stream
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
+
+    from fastfeat.engine import Engine
 
 __all__ = ["FEATURES_MAX", "FeatureSet", "build"]
 
@@ -157,6 +162,64 @@ class FeatureSet:
             text_bytes=text_bytes,
             idle_after=idle_after,
         )
+
+    def plan(
+        self,
+        new: FeatureSet,
+        *,
+        engine: Engine | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        **expected: Any,
+    ) -> DefinitionChange:
+        """What a change from these features to others keeps, begins anew and drops, before it is done.
+
+        Bytes are measured where an `engine` of these features, or a `checkpoint` of them, is given; else they are
+        estimated, where it is told what to expect: what `estimate` takes. Nothing is changed.
+
+        >>> payments = ff.Stream(
+        ...     "payments", {"ts": ff.Timestamp("us"), "card": ff.String(), "amount": ff.Float64()}, time="ts"
+        ... )
+        >>> amount = ff.col("amount")
+        >>> old = payments.features(spend=amount.sum().over("card", "24h"), most=amount.max().over("card", "1h"))
+        >>> new = payments.features(spend=amount.sum().over("card", "24h"), most=amount.max().over("card", "2h"))
+        >>> change = old.plan(new, keys=100_000, events_per_key_per_day=4)
+        >>> change.kept, change.changed, change.features[1].at_once, change.bytes_kept > 5e6
+        (('spend',), ('most',), True, True)
+        """
+        if not isinstance(new, FeatureSet):
+            raise DefinitionError("plan", f"{shown(new)} is no FeatureSet; write stream.features(...)")
+        if engine is not None and checkpoint is not None:
+            raise DefinitionError("plan", "bytes are of an engine or of a checkpoint; give one of them")
+        if engine is not None and engine.names != self.names:
+            raise DefinitionError("plan", "the engine has other features; plan from engine.features")
+        told, before = self._compiled.change(new._compiled, engine, checkpoint)
+        measured: Literal["engine", "checkpoint", "estimate"] | None = None
+        if before is not None:
+            measured = "checkpoint" if engine is None else "engine"
+        begun = None
+        if expected:
+            if before is None:
+                sizes = self.estimate(**expected).tables
+                measured, before = "estimate", {place: table.bytes for place, table in enumerate(sizes)}
+            begun = new._begun(told, expected)
+        return read_change(told, before, begun, measured)
+
+    def _begun(self, told: str, expected: dict[str, Any]) -> dict[str, int]:
+        """Bytes of the tables that begin with a change, by name, once their windows have filled."""
+        names = {each["name"] for each in json.loads(told)["features"] if not each["at_once"]}
+        features = tuple(each for each in self._features if each.name in names)
+        if not features:
+            return {}
+        compiled = compile_definition(encode(self.stream, self.streams, self.lookups, features))
+        known = {", ".join(key) for _, key in compiled.tables} | {name for name, _ in compiled.tables}
+        told_of: dict[str, Any] = {
+            what: {name: number for name, number in given.items() if name in known}
+            if isinstance(given, Mapping)
+            else given
+            for what, given in expected.items()
+        }
+        sizes = FeatureSet(self.stream, self.streams, self.lookups, features, compiled).estimate(**told_of).tables
+        return {table.name: table.bytes for table in sizes}
 
     def __len__(self) -> int:
         return len(self._features)

@@ -8,7 +8,7 @@ from typing import Final, SupportsIndex
 
 from fastfeat.errors import DefinitionError, shown
 
-__all__ = ["size_bytes"]
+__all__ = ["size_bytes", "size_text"]
 
 UNITS_BYTES: Final = {
     "b": 1,
@@ -22,6 +22,7 @@ UNITS_BYTES: Final = {
     "tib": 1 << 40,
 }
 BYTES_MAX: Final = 2**63 - 1
+_SHOWN: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]?i?b)", re.IGNORECASE | re.ASCII)
 
 
@@ -46,3 +47,15 @@ def size_bytes(place: str, what: str, size: int | str) -> int:
     if not 1 <= number <= BYTES_MAX:
         raise DefinitionError(place, f"{what} {shown(size)} is not between 1 and {BYTES_MAX} bytes; {way_out}")
     return number
+
+
+def size_text(size: int) -> str:
+    """Bytes as a person reads them.
+
+    >>> size_text(512), size_text(3 << 20)
+    ('512 B', '3.0 MiB')
+    """
+    number, unit = float(size), 0
+    while number >= 1024 and unit < len(_SHOWN) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{number:.0f} B" if unit == 0 else f"{number:.1f} {_SHOWN[unit]}"

@@ -149,6 +149,11 @@ impl Engine {
         &self.plan
     }
 
+    /// What it was told beside its plan.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Takes an event that its schema has accepted. True when `row()` now holds its row, false when its stream has no features.
     ///
     /// # Errors
@@ -294,6 +299,11 @@ impl Engine {
             evicted: self.evicted,
             refused: self.refused,
         }
+    }
+
+    /// Bytes and keys of each table, in the order of the plan.
+    pub fn tables(&self) -> Vec<(u64, u64)> {
+        self.tables.iter().map(|table| (table.bytes() as u64, table.keys() as u64)).collect()
     }
 
     /// Keys of a table that have state, wherever it is.

@@ -5,11 +5,13 @@
 //! `schema`, `codec` (bytes or objects -> `event`) -> `key` -> `state` (the log of a key, its windows) ->
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
 //! `batch` pushes many events, table beside table. `output` writes rows down for others to read.
+//! `change` is what another definition keeps of an engine.
 //! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back; `journal` is what has been accepted
 //! since, and `replay` takes it in again. `spill` keeps on disk what memory has no room for.
 
 pub mod aggregate;
 pub mod batch;
+pub mod change;
 pub mod checkpoint;
 pub mod codec;
 pub mod contents;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use fastfeat_engine::checkpoint::Restored;
+use fastfeat_engine::checkpoint::{Restored, Wanted};
 use fastfeat_engine::engine::{Engine as Core, OnLimit, Options};
 use fastfeat_engine::error::{DefinitionError, nearest};
 use fastfeat_engine::late::LateRecord;
@@ -23,17 +23,13 @@ use crate::decoder::Decoder;
 use crate::layout::Layout;
 use crate::lookup::LookupTable;
 use crate::outcome::Outcome;
-use crate::place::{Place, StoreOptions};
 use crate::row::Row;
 use crate::score::{ScoreResult, Scorer};
 use crate::through::{Asked, Step, Work};
-use crate::{errors, explain, instant, lookup, place, plan};
+use crate::{change, errors, explain, instant, lookup, plan};
 
 /// Stream, time, newest time, microseconds between them, whether it got a row.
 type LateEvent<'py> = (String, Bound<'py, PyDateTime>, Bound<'py, PyDateTime>, i64, bool);
-
-/// Offsets, the file, and what was damaged on the way to it.
-type Told<'py> = (String, Bound<'py, PyAny>, Vec<String>);
 
 /// The engine behind `fastfeat.Engine`.
 #[pyclass(frozen, subclass, module = "fastfeat._core")]
@@ -57,12 +53,13 @@ pub struct Engine {
 #[pymethods]
 impl Engine {
     /// Compiles the JSON of a definition. `stream` is the stream that the features belong to; `model` the text of a LightGBM
-    /// model, `library` the path of LightGBM's shared library; `checkpoint` the path or address of one to go on from,
-    /// with `store_options`; the others are the engine's options.
+    /// model, `library` the path of LightGBM's shared library; `checkpoint` the path of one to go on from; the others are the
+    /// engine's options.
     #[new]
     #[pyo3(signature = (
         definition, stream, *, model=None, library=None, raw_score=false, memory_limit=None, evict_idle=false, spill_path=None,
-        idle_after_ns=None, late_events_max=1_000, checkpoint=None, store_options=vec![]
+        idle_after_ns=None, late_events_max=1_000, checkpoint=None, changed="refuse_any",
+        restart=Vec::new()
     ))]
     #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
     fn new(
@@ -78,28 +75,13 @@ impl Engine {
         idle_after_ns: Option<i64>,
         late_events_max: usize,
         checkpoint: Option<PathBuf>,
-        store_options: StoreOptions,
+        changed: &str,
+        restart: Vec<String>,
     ) -> PyResult<Self> {
         let plan = Arc::new(plan::compile(py, definition)?);
         let own = plan
             .stream(stream)
             .ok_or_else(|| PyValueError::new_err(format!("the definition has no stream `{stream}`")))?;
-        let layout = |stream| Arc::new(Layout::of_stream(stream, plan.ticks_per_second));
-        let layouts: Vec<Arc<Layout>> = plan.streams.iter().map(layout).collect();
-        let scorer = match (model, library) {
-            (None, _) => None,
-            (Some(_), None) => {
-                return Err(PyValueError::new_err("a model needs the path of LightGBM's shared library"));
-            }
-            (Some(text), Some(library)) => {
-                let output = if raw_score { Output::Raw } else { Output::Normal };
-                let model = Library::open(&library).and_then(|library| Model::from_text(library, text, output));
-                let model = model.map_err(|error| errors::model(py, error))?;
-                let scorer = Scorer::new(model, &layouts[own]).map_err(|error| errors::model(py, error))?;
-                Some(Arc::new(scorer))
-            }
-        };
-        let fields = plan.streams.iter().map(|stream| FieldNames::new(py, &stream.schema)).collect();
         // A key never goes earlier than it was said to.
         let ticks = |nanoseconds: i64| {
             let nanoseconds_per_tick = 1_000_000_000 / plan.ticks_per_second;
@@ -122,16 +104,32 @@ impl Engine {
                 (core.map_err(|error| errors::spill(py, &error.place, &error.message))?, None)
             }
             Some(path) => {
-                let restored = py.detach(|| {
-                    let place = Place::of(path, &store_options)?;
-                    Core::restore_from(place.disk(), &plan, &options, &place.path)
-                });
+                let wanted = Wanted { plan: &plan, options: &options, restart: change::restart(changed, &restart)? };
+                let restored = py.detach(|| Core::restore_changed(wanted, &path));
                 let Restored { engine, offsets, path, damaged } =
                     restored.map_err(|error| errors::checkpoint(py, &error))?;
                 let damaged = damaged.iter().map(ToString::to_string).collect();
                 (engine, Some((offsets, path, damaged)))
             }
         };
+        // Of a definition that was changed the engine has a plan of its own.
+        let plan = Arc::clone(core.plan());
+        let layout = |stream| Arc::new(Layout::of_stream(stream, plan.ticks_per_second));
+        let layouts: Vec<Arc<Layout>> = plan.streams.iter().map(layout).collect();
+        let scorer = match (model, library) {
+            (None, _) => None,
+            (Some(_), None) => {
+                return Err(PyValueError::new_err("a model needs the path of LightGBM's shared library"));
+            }
+            (Some(text), Some(library)) => {
+                let output = if raw_score { Output::Raw } else { Output::Normal };
+                let model = Library::open(&library).and_then(|library| Model::from_text(library, text, output));
+                let model = model.map_err(|error| errors::model(py, error))?;
+                let scorer = Scorer::new(model, &layouts[own]).map_err(|error| errors::model(py, error))?;
+                Some(Arc::new(scorer))
+            }
+        };
+        let fields = plan.streams.iter().map(|stream| FieldNames::new(py, &stream.schema)).collect();
         let work = Mutex::new(Work::new(core));
         let (holder, checkpointing) = (AtomicUsize::new(0), Mutex::new(()));
         Ok(Self { plan, own, restored, layouts, fields, scorer, work, holder, checkpointing })
@@ -341,27 +339,37 @@ impl Engine {
 
     /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. With `incremental` only
     /// what is new since the last one of the folder, where that is less: the engine takes events meanwhile. `offsets` is a JSON object.
-    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep, incremental, store_options))]
-    fn checkpoint<'py>(
+    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep, incremental))]
+    fn checkpoint(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         path: PathBuf,
         offsets: &str,
         keep: usize,
         incremental: bool,
-        store_options: StoreOptions,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let place = Place::of(path, &store_options).map_err(|error| errors::checkpoint(py, &error))?;
-        place::told(py, &self.write_checkpoint(py, &place, offsets, keep, incremental)?)
+    ) -> PyResult<PathBuf> {
+        self.write_checkpoint(py, &path, offsets, keep, incremental)
     }
 
     /// Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way to it.
     #[getter(_restored)]
-    fn restored<'py>(&self, py: Python<'py>) -> PyResult<Option<Told<'py>>> {
-        let told = |(offsets, path, damaged): &(String, PathBuf, Vec<String>)| {
-            Ok((offsets.clone(), place::told(py, path)?, damaged.clone()))
-        };
-        self.restored.as_ref().map(told).transpose()
+    fn restored(&self) -> Option<(String, PathBuf, Vec<String>)> {
+        self.restored.clone()
+    }
+
+    /// Names of the features, each with the time from which on its rows are complete; None from the beginning.
+    #[pyo3(name = "_complete_since")]
+    fn complete_since<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Option<Bound<'py, PyAny>>)>> {
+        change::complete_since(py, &self.plan, self.own)
+    }
+
+    /// What a change to a definition keeps, begins anew and drops, as JSON; and by table its bytes and keys.
+    #[pyo3(name = "_change_to")]
+    fn change_to(&self, py: Python<'_>, new: &plan::Plan) -> PyResult<(String, Vec<(u64, u64)>)> {
+        let work = self.work()?;
+        let (idle_after, tables) = (work.core.options().idle_after, work.core.tables());
+        drop(work);
+        Ok((py.detach(|| change::told(&self.plan, new.core(), idle_after)), tables))
     }
 
     /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid`, `refused` (by the memory limit), keys that `expired` or

@@ -1,5 +1,7 @@
 //! Plan: a definition compiled and shown, without any state.
 
+use std::sync::Arc;
+
 use fastfeat_engine::definition::Definition;
 use fastfeat_engine::error::DefinitionError;
 use fastfeat_engine::estimate::{Expected, estimate};
@@ -7,12 +9,19 @@ use fastfeat_engine::plan::Plan as Core;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::errors;
 use crate::layout::output_type;
+use crate::{change, errors};
 
 /// A compiled definition. Compiling is where every mistake in it is told, as `DefinitionError`.
 #[pyclass(frozen, module = "fastfeat._core")]
-pub struct Plan(Core);
+pub struct Plan(Arc<Core>);
+
+impl Plan {
+    /// What it shows.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.0
+    }
+}
 
 /// JSON of a definition -> Plan.
 pub fn compile(py: Python<'_>, json: &str) -> PyResult<Core> {
@@ -29,7 +38,7 @@ impl Plan {
     #[new]
     #[pyo3(signature = (json))]
     fn new(py: Python<'_>, json: &str) -> PyResult<Self> {
-        compile(py, json).map(Self)
+        compile(py, json).map(|plan| Self(Arc::new(plan)))
     }
 
     /// Names of the features, in the order of the row.
@@ -93,6 +102,11 @@ impl Plan {
         let expected: Vec<_> = expected.collect();
         let (tables, texts) = py.detach(|| estimate(&self.0, &expected));
         Ok((tables.iter().map(|table| (table.keys, table.bytes)).collect(), texts))
+    }
+
+    /// What a change to another definition keeps, begins anew and drops, as JSON.
+    fn change(&self, py: Python<'_>, new: &Self) -> String {
+        py.detach(|| change::told(&self.0, &new.0, None))
     }
 
     /// The plan as a text for people: which state exists, and why.

@@ -4,13 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{self, Disk, Failed, Over};
+use super::disk::{self, Disk, Failed};
 use super::folder::{self, Chain, Listed, name_of};
 use super::increment::{self, Increment};
 use super::read::{self, Full};
 use super::sections::Sealed;
-use super::{Restored, fault, placed, refused, write};
-use crate::engine::{Engine, Options};
+use super::{Restored, Wanted, fault, placed, refused, write};
+use crate::change::{Change, Restart};
+use crate::engine::{Engine, OnLimit, Options};
 use crate::error::{CheckpointError, CheckpointFault};
 use crate::journal::{Journal, Position};
 use crate::plan::Plan;
@@ -83,15 +84,13 @@ impl Job {
         }
         let path = folder.join(name_of(*base, increments + 1));
         let newest = Chain { base: *base, increments: increments + 1 };
-        let written = disk::write_whole(disk, &path, Over::Nothing, |out| self.increment.write(request.offsets, out))
-            .and_then(|told| {
+        let written =
+            disk::write_whole(disk, &path, |out| self.increment.write(request.offsets, out)).and_then(|told| {
                 let kept = std::iter::once(newest).chain(listed.chains.into_iter().skip(1)).take(request.keep);
                 folder::publish(disk, folder, &kept.collect::<Vec<_>>()).map(|()| told)
             });
         self.outcome = match written {
             Ok(sealed) => Outcome::Written(sealed),
-            // An increment that was never told of, on a disk that puts files whole: a full one gets a name that nothing has.
-            Err(Failed::Write(error)) if error.kind() == io::ErrorKind::AlreadyExists => Outcome::Elsewhere,
             Err(failed) => {
                 let (error, unsynced) = unwritten(&path, &failed);
                 Outcome::Failed(error, unsynced)
@@ -184,7 +183,7 @@ impl Engine {
             return refused(path, "increments go to a folder; write the path of one, or end it as a folder's");
         }
         if !is_folder {
-            let written = disk::write_whole(disk, path, Over::Anything, |out| write::write(self, offsets, false, out));
+            let written = disk::write_whole(disk, path, |out| write::write(self, offsets, false, out));
             return written.map(|_| path.to_owned()).map_err(|failed| self.remember(path, &failed));
         }
         disk::make_folder(disk, path).map_err(|failed| self.remember(path, &failed))?;
@@ -194,7 +193,7 @@ impl Engine {
         let chains: Vec<Chain> =
             std::iter::once(Chain { base, increments: 0 }).chain(listed.chains).take(keep).collect();
         let goes_on = incremental || self.has_chain_in(path);
-        let sealed = disk::write_whole(disk, &newest, Over::Nothing, |out| write::write(self, offsets, goes_on, out))
+        let sealed = disk::write_whole(disk, &newest, |out| write::write(self, offsets, goes_on, out))
             .and_then(|sealed| folder::publish(disk, path, &chains).map(|()| sealed))
             .map_err(|failed| self.remember(&newest, &failed))?;
         if goes_on {
@@ -238,13 +237,21 @@ impl Engine {
         options: &Options,
         path: &Path,
     ) -> Result<Restored, CheckpointError> {
+        Self::restore_wanted(disk, Wanted { plan, options, restart: Restart::NoChange }, path)
+    }
+
+    /// `restore_changed` from any disk.
+    ///
+    /// # Errors
+    /// As `restore`.
+    pub fn restore_wanted(disk: &dyn Disk, wanted: Wanted<'_>, path: &Path) -> Result<Restored, CheckpointError> {
         if !disk::is_folder(disk, path) {
-            return open_one(disk, plan, options, path);
+            return open_one(disk, wanted, path);
         }
         let Listed { chains, damaged } = folder::list(disk, path)?;
         let mut damaged: Vec<CheckpointError> = damaged.into_iter().collect();
         for chain in chains {
-            match open_chain(disk, plan, options, path, &chain, &mut damaged) {
+            match open_chain(disk, wanted, path, &chain, &mut damaged) {
                 Ok((engine, offsets, path)) => return Ok(Restored { engine, offsets, path, damaged }),
                 // What was asked for does not fit: an older one must not be taken in its place in silence.
                 // And what the disk cannot read now may be whole.
@@ -262,37 +269,53 @@ impl Engine {
     }
 }
 
+/// The plan of a file, or of the newest one of a folder.
+pub(super) fn plan_of(disk: &dyn Disk, plan: &Arc<Plan>, path: &Path) -> Result<Arc<Plan>, CheckpointError> {
+    let of = |path: &Path| {
+        let (mut input, length) = open(disk, path, CheckpointFault::Disk)?;
+        read::written_with(plan, true, &mut input, length).map_err(placed(path))
+    };
+    if !disk::is_folder(disk, path) {
+        return of(path);
+    }
+    match folder::list(disk, path)?.chains.first() {
+        Some(chain) => of(&disk::under(path, &chain.names())[0]),
+        None => refused(path, "the folder has no checkpoint; give the path of one"),
+    }
+}
+
 /// Goes on from one file; from an increment, with those before it.
-fn open_one(disk: &dyn Disk, plan: &Arc<Plan>, options: &Options, path: &Path) -> Result<Restored, CheckpointError> {
+fn open_one(disk: &dyn Disk, wanted: Wanted<'_>, path: &Path) -> Result<Restored, CheckpointError> {
     let numbers = path.file_name().and_then(|name| name.to_str()).and_then(folder::numbers_of);
     if let (Some((base, increments @ 1..)), Some(folder)) = (numbers, path.parent()) {
         let mut damaged = Vec::new();
-        let (engine, offsets, reached) =
-            open_chain(disk, plan, options, folder, &Chain { base, increments }, &mut damaged)?;
+        let (engine, offsets, reached) = open_chain(disk, wanted, folder, &Chain { base, increments }, &mut damaged)?;
         return match damaged.pop() {
             // This very one was asked for.
             Some(error) => Err(error),
             None => Ok(Restored { engine, offsets, path: reached, damaged }),
         };
     }
-    let Full { engine, offsets, .. } = open_full(disk, plan, options, path, CheckpointFault::Disk)?;
+    let begun = begin(disk, wanted, path, CheckpointFault::Disk)?;
+    let Full { engine, offsets, .. } = open_full(disk, &begun.plan, wanted.options, path, CheckpointFault::Disk)?;
+    let engine = carry(engine, begun.change, path)?;
     Ok(Restored { engine, offsets, path: path.to_owned(), damaged: Vec::new() })
 }
 
 /// The newest state of a chain that can be reached; what could not be is among the `damaged` then.
 fn open_chain(
     disk: &dyn Disk,
-    plan: &Arc<Plan>,
-    options: &Options,
+    wanted: Wanted<'_>,
     folder: &Path,
     chain: &Chain,
     damaged: &mut Vec<CheckpointError>,
 ) -> Result<(Engine, String, PathBuf), CheckpointError> {
     let files = disk::under(folder, &chain.names());
     let mut reachable = files.len();
+    let Begun { plan, change } = begin(disk, wanted, &files[0], CheckpointFault::Damaged)?;
     loop {
         let Full { mut engine, mut offsets, sealed, goes_on } =
-            open_full(disk, plan, options, &files[0], CheckpointFault::Damaged)?;
+            open_full(disk, &plan, wanted.options, &files[0], CheckpointFault::Damaged)?;
         let mut position = Position {
             folder: folder.to_owned(),
             base: chain.base,
@@ -319,9 +342,13 @@ fn open_chain(
         }
         let Some((number, error)) = broken else {
             let path = files[position.increments as usize].clone();
+            if change.is_some() {
+                // What comes next is a full one: increments are of the definition of their full one.
+                return Ok((carry(engine, change, &path)?, offsets, path));
+            }
             // Who went on with increments goes on with them.
             if goes_on {
-                let mut journal = Journal::new(plan);
+                let mut journal = Journal::new(&plan);
                 journal.position = Some(position);
                 engine.journal = Some(Box::new(journal));
             }
@@ -330,6 +357,40 @@ fn open_chain(
         // A part of it may have been taken in: again, up to the one before.
         damaged.push(error);
         reachable = number;
+    }
+}
+
+/// The plan that a file was written with, and what is to become of its state.
+struct Begun {
+    plan: Arc<Plan>,
+    change: Option<Change>,
+}
+
+fn begin(disk: &dyn Disk, wanted: Wanted<'_>, path: &Path, missing: CheckpointFault) -> Result<Begun, CheckpointError> {
+    let (mut input, length) = open(disk, path, missing)?;
+    let changes = !matches!(wanted.restart, Restart::NoChange);
+    let plan = read::written_with(wanted.plan, changes, &mut input, length).map_err(placed(path))?;
+    if plan.definition == wanted.plan.definition {
+        return Ok(Begun { plan, change: None });
+    }
+    if wanted.options.on_limit == OnLimit::Spill {
+        return refused(
+            path,
+            "its features are others than those asked for, and keys on disk are not carried to another definition; restore it with room in memory \
+             and without on_limit=\"spill\", write a checkpoint, and go on from that",
+        );
+    }
+    let change = Change::between(&plan, wanted.plan, wanted.options.idle_after);
+    match change.refusal(wanted.restart) {
+        Some(message) => refused(path, message),
+        None => Ok(Begun { plan, change: Some(change) }),
+    }
+}
+
+fn carry(engine: Engine, change: Option<Change>, path: &Path) -> Result<Engine, CheckpointError> {
+    match change {
+        Some(change) => engine.carry(change).or_else(|message| refused(path, message)),
+        None => Ok(engine),
     }
 }
 

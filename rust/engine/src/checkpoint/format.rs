@@ -66,6 +66,8 @@ kinds! {
     Link = 10, "link";
     /// Accepted events in their order; several sections.
     Events = 11, "events";
+    /// Which features began after which change of the definition, as JSON.
+    Changes = 12, "changes";
 }
 
 /// What stands before a payload.

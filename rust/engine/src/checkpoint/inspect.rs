@@ -189,7 +189,7 @@ fn read(file: &mut File, input: &mut dyn std::io::Read, length: u64, names: &mut
                 }
             }
             Kind::End => return sections.ended(before).map(drop),
-            Kind::Identity | Kind::Texts | Kind::Events => {}
+            Kind::Identity | Kind::Texts | Kind::Events | Kind::Changes => {}
         }
     }
 }

@@ -24,11 +24,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::chain::{Job, Request};
-pub use self::disk::{Disk, DiskFile, Over};
+pub use self::disk::{Disk, DiskFile};
 pub use self::file::LocalDisk;
 pub use self::format::FORMAT_VERSION;
 pub use self::inspect::{File, Inspected, inspect};
 use self::sections::Fault;
+use crate::change::Restart;
 use crate::engine::{Engine, Options};
 use crate::error::{CheckpointError, CheckpointFault};
 use crate::plan::Plan;
@@ -44,6 +45,17 @@ pub struct Restored {
     pub path: PathBuf,
     /// Newer ones, and manifests, that were damaged.
     pub damaged: Vec<CheckpointError>,
+}
+
+/// What an engine is to go on with.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Of the definition that is wanted.
+    pub plan: &'a Arc<Plan>,
+    /// The engine's options.
+    pub options: &'a Options,
+    /// What becomes of a checkpoint of another definition.
+    pub restart: Restart<'a>,
 }
 
 fn refused<T>(path: &Path, message: impl Into<String>) -> Result<T, CheckpointError> {
@@ -92,6 +104,23 @@ impl Engine {
     /// Nothing there is whole, it is of another definition or release, or the disk refuses.
     pub fn restore(plan: Arc<Plan>, options: Options, path: &Path) -> Result<Restored, CheckpointError> {
         Self::restore_from(&LocalDisk, &plan, &options, path)
+    }
+
+    /// Goes on from a file or a folder that may be of another definition: what is the same keeps its state, what is new begins without any,
+    /// what is gone is dropped, and what is another under an old name is refused or begins anew.
+    ///
+    /// # Errors
+    /// As `restore`.
+    pub fn restore_changed(wanted: Wanted<'_>, path: &Path) -> Result<Restored, CheckpointError> {
+        Self::restore_wanted(&LocalDisk, wanted, path)
+    }
+
+    /// The plan that a file, or the newest of a folder, was written with; `plan` where it is of the same definition or of another release.
+    ///
+    /// # Errors
+    /// Nothing is there, its first bytes are damaged, or the disk refuses.
+    pub fn plan_of_checkpoint(disk: &dyn Disk, plan: &Arc<Plan>, path: &Path) -> Result<Arc<Plan>, CheckpointError> {
+        chain::plan_of(disk, plan, path)
     }
 
     /// The bytes of a checkpoint.

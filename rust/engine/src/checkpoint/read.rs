@@ -9,10 +9,11 @@ use super::changes::changes;
 use super::format::Kind;
 use super::layout::layout;
 use super::sections::{Fault, Reader, Sealed, broken, damaged, refused, spilled};
+use crate::definition::Definition;
 use crate::encode::{Broken, Input};
 use crate::engine::{Engine, Options};
 use crate::late::LateRecord;
-use crate::plan::{Plan, SEMANTICS_VERSION};
+use crate::plan::{Changes, Plan, SEMANTICS_VERSION};
 use crate::state::interner::Texts;
 use crate::state::table::Loading;
 use crate::window::zone;
@@ -34,6 +35,9 @@ pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, len
     let identity = broken(Kind::Identity, Identity::read(&sections.payload))?;
     sections.expect(Kind::Definition, 0)?;
     identity.fits(plan, sections.text()?, &options)?;
+    if !plan.changes.is_none() {
+        sections.expect(Kind::Changes, 0)?;
+    }
     sections.expect(Kind::Layout, 0)?;
     if sections.text()? != layout(plan) {
         return refused(format!(
@@ -57,6 +61,38 @@ pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, len
         return damaged(format!("no event has the text {text:?}, which is there"));
     }
     Ok(Full { engine, offsets, sealed: sections.end()?, goes_on: identity.goes_on })
+}
+
+/// The plan that a file was written with: `plan` itself where that is of the same definition, or where the file's is none of this release,
+/// which `read` then says. `None` where `changes` are not asked for and there is one.
+pub(super) fn written_with(
+    plan: &Arc<Plan>,
+    changes: bool,
+    input: &mut dyn Read,
+    length: u64,
+) -> Result<Arc<Plan>, Fault> {
+    let mut sections = Reader::begin(input, length)?;
+    sections.expect(Kind::Identity, 0)?;
+    let identity = broken(Kind::Identity, Identity::read(&sections.payload))?;
+    sections.expect(Kind::Definition, 0)?;
+    let is_same = sections.text()? == plan.definition;
+    if !is_same && !changes || identity.semantics != SEMANTICS_VERSION {
+        return Ok(Arc::clone(plan));
+    }
+    let Ok(definition) = serde_json::from_str::<Definition>(sections.text()?) else { return Ok(Arc::clone(plan)) };
+    let changes = match sections.next()?.kind {
+        Kind::Changes => {
+            let told: Result<Changes, _> = serde_json::from_str(sections.text()?);
+            told.ok().filter(|told| told.fits(definition.features.len()))
+        }
+        Kind::Layout if is_same => return Ok(Arc::clone(plan)),
+        Kind::Layout => Some(Changes::default()),
+        _ => None,
+    };
+    let Some(changes) = changes else {
+        return damaged("what it tells of changes of its definition cannot be read".to_owned());
+    };
+    Ok(Plan::compile_changed(&definition, changes).map_or_else(|_| Arc::clone(plan), Arc::new))
 }
 
 /// What the state depends on beside the definition.

@@ -17,6 +17,9 @@ pub(super) fn write(engine: &Engine, offsets: &str, goes_on: bool, out: &mut dyn
     identity(engine, goes_on, &mut sections.payload);
     sections.finish(Kind::Identity, 0)?;
     sections.text(Kind::Definition, &plan.definition)?;
+    if !plan.changes.is_none() {
+        sections.text(Kind::Changes, &serde_json::to_string(&plan.changes)?)?;
+    }
     sections.text(Kind::Layout, &layout(plan))?;
     sections.text(Kind::Offsets, offsets)?;
     let order = engine.interner.order();

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::changes::Changes;
 use super::expression::{Known, Node, Scope};
 use super::layout::{self, FlagBuild, Item, ReadBuild, TableBuild};
-use super::{Final, LanePlan, Load, Past, Plan, StreamPlan, WindowPlan, fingerprint, limits};
+use super::rows::finish_stream;
+use super::{LanePlan, Past, Plan, WindowPlan, fingerprint, limits};
 use crate::aggregate::{self, Aggregate, Lane, What};
 use crate::definition::{
     AggregateDefinition, DEFINITION_VERSION, Definition, Expression, FeatureDefinition, FieldKind, OnLate, Ties,
@@ -12,9 +14,7 @@ use crate::definition::{
 };
 use crate::derive::{self, Type};
 use crate::error::{self, DefinitionError};
-use crate::key::KeyPart;
 use crate::lookup::LookupPlan;
-use crate::row::Output;
 use crate::schema::Schema;
 use crate::window::Window;
 
@@ -37,9 +37,9 @@ pub(super) struct StreamBuild {
     pub reads: Vec<ReadBuild>,
     /// One per load of the scope.
     pub results: Vec<Answer>,
-    features: Vec<(String, Node)>,
+    pub features: Vec<(String, Node)>,
     /// By feature, which results it is made of.
-    made_of: Vec<Vec<usize>>,
+    pub made_of: Vec<Vec<usize>>,
 }
 
 /// The result of one aggregation.
@@ -63,9 +63,11 @@ struct Compiler {
     feature: String,
     /// Results of the feature that is being compiled.
     used: Vec<usize>,
+    /// After which change of the definition its state began.
+    generation: u32,
 }
 
-pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> {
+pub(super) fn compile(definition: &Definition, changes: Changes) -> Result<Plan, DefinitionError> {
     let refuse = |place: &str, message: String| Err(DefinitionError::new(place, message));
     if definition.version != DEFINITION_VERSION {
         return refuse(
@@ -97,6 +99,7 @@ pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> 
         made: BTreeMap::new(),
         feature: String::new(),
         used: Vec::new(),
+        generation: 0,
     };
     for stream in &definition.streams {
         let place = format!("stream `{}`", stream.name);
@@ -108,7 +111,7 @@ pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> 
         }
         let schema = Schema::compile(stream, ticks_per_second)?;
         compiler.streams.push(StreamBuild {
-            scope: Scope::new(&schema, ticks_per_second),
+            scope: Scope::new(&schema, &stream.fields, ticks_per_second),
             lateness: stream.lateness_ns / (1_000_000_000 / ticks_per_second),
             on_late: stream.on_late,
             schema,
@@ -118,12 +121,13 @@ pub(super) fn compile(definition: &Definition) -> Result<Plan, DefinitionError> 
             made_of: Vec::new(),
         });
     }
-    for feature in &definition.features {
+    for (index, feature) in definition.features.iter().enumerate() {
+        compiler.generation = changes.generation_of(index);
         compiler
             .feature(feature)
             .map_err(|message| DefinitionError::new(format!("feature `{}`", feature.name), message))?;
     }
-    compiler.finish(definition)
+    compiler.finish(definition, changes)
 }
 
 impl Compiler {
@@ -346,7 +350,9 @@ impl Compiler {
     }
 
     fn table(&mut self, stream: usize, key: &[Node], definition: &AggregateDefinition) -> usize {
-        if let Some(table) = self.tables.iter().position(|table| table.stream == stream && table.key == key) {
+        let generation = self.generation;
+        let same = |table: &TableBuild| (table.stream, table.generation) == (stream, generation) && table.key == key;
+        if let Some(table) = self.tables.iter().position(same) {
             return table;
         }
         let names: Vec<&str> = definition.keys.iter().map(|key| key.name.as_str()).collect();
@@ -354,7 +360,8 @@ impl Compiler {
             [] => self.streams[stream].schema.stream.clone(),
             names => format!("{} by {}", self.streams[stream].schema.stream, names.join(", ")),
         };
-        self.tables.push(TableBuild { name, stream, key: key.to_vec(), ..TableBuild::default() });
+        let name = if generation == 0 { name } else { format!("{name} since change {generation}") };
+        self.tables.push(TableBuild { name, stream, generation, key: key.to_vec(), ..TableBuild::default() });
         self.tables.len() - 1
     }
 
@@ -371,7 +378,7 @@ impl Compiler {
         reads.len() - 1
     }
 
-    fn finish(self, definition: &Definition) -> Result<Plan, DefinitionError> {
+    fn finish(self, definition: &Definition, changes: Changes) -> Result<Plan, DefinitionError> {
         let Self { ticks_per_second, lookups, mut streams, tables, .. } = self;
         let layouts: Vec<_> =
             tables.iter().enumerate().map(|(index, table)| layout::record(index, table, &streams)).collect();
@@ -383,7 +390,7 @@ impl Compiler {
         }
         let tables = layout::tables(tables, layouts, &streams, &mut finished);
         let (fingerprint, definition) = fingerprint(definition, &finished);
-        Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint, definition })
+        Ok(Plan { streams: finished, tables, lookups, ticks_per_second, fingerprint, definition, changes })
     }
 }
 
@@ -459,142 +466,4 @@ fn lane(
         Lane::Entry => LanePlan::Entry { column: Some(column), mask },
         Lane::Time => LanePlan::Entry { column: None, mask },
     })
-}
-
-fn key_parts(scope: &Scope, key: &[Node]) -> Vec<KeyPart> {
-    let part = |&node: &Node| KeyPart {
-        slot: scope.event_slot(node).expect("a key is known from the event"),
-        kind: scope.ty(node).kind,
-    };
-    key.iter().map(part).collect()
-}
-
-fn finish_stream(
-    index: usize,
-    streams: &mut [StreamBuild],
-    tables: &[TableBuild],
-    layouts: &[layout::Record],
-) -> Result<StreamPlan, String> {
-    let stream = &mut streams[index];
-    let count = stream.features.len();
-
-    // The first feature that is nothing but an aggregation gets its answer written in place.
-    let mut cells: Vec<Option<usize>> = vec![None; stream.results.len()];
-    for (feature, &(_, node)) in stream.features.iter().enumerate() {
-        if let Known::Load(load) = stream.scope.nodes[node].known {
-            cells[load].get_or_insert(feature);
-        }
-    }
-    let in_place = |load: usize, feature: usize| cells[load] == Some(feature);
-    let mut outputs = Vec::new();
-    let mut exact = 0;
-    let mut finals = Vec::new();
-    let wides: Vec<Option<usize>> = {
-        let mut next = 0..;
-        stream.results.iter().map(|result| if result.wide { next.next() } else { None }).collect()
-    };
-    let mut indirect = Vec::new();
-    for (feature, (name, node)) in stream.features.iter().enumerate() {
-        let info = &stream.scope.nodes[*node];
-        let load = match info.known {
-            Known::Load(load) if in_place(load, feature) => Some(load),
-            _ => None,
-        };
-        let list = matches!(info.known, Known::Load(load) if stream.results[load].list);
-        let slotted = match info.ty.kind {
-            _ if list => true,
-            FieldKind::String | FieldKind::Timestamp => true,
-            FieldKind::Int64 => load.is_none_or(|load| stream.results[load].wide),
-            _ => false,
-        };
-        let slot = slotted.then_some(exact);
-        exact += usize::from(slotted);
-        let categories = info.categories.as_deref().unwrap_or_default().to_vec();
-        outputs.push(Output { name: name.clone(), kind: info.ty.kind, list, categories, exact: slot });
-        // A list stays where its aggregation has put it, also where two features are the same.
-        let load = match info.known {
-            Known::Load(load) if list => Some(load),
-            _ => load,
-        };
-        match (load.and_then(|load| wides[load]), slot) {
-            (Some(wide), Some(exact)) if list => {
-                finals.push(Final::List { feature, wide, exact, kind: info.ty.kind });
-            }
-            (Some(wide), Some(exact)) if info.ty.kind == FieldKind::String => {
-                finals.push(Final::Text { feature, wide, exact })
-            }
-            (Some(wide), Some(exact)) => finals.push(Final::Exact { wide, exact }),
-            _ if load.is_some() => {}
-            _ => {
-                finals.push(Final::Slot { feature, slot: usize::MAX, kind: info.ty.kind, exact: slot });
-                indirect.push(*node);
-            }
-        }
-    }
-    let needed = stream.scope.place_loads(&indirect);
-    let mut hidden = count..;
-    let cells: Vec<usize> =
-        cells.into_iter().map(|cell| cell.unwrap_or_else(|| hidden.next().unwrap_or(usize::MAX))).collect();
-    let mut indirect = indirect.into_iter();
-    for last in &mut finals {
-        if let Final::Slot { slot, .. } = last
-            && let Some(node) = indirect.next()
-        {
-            *slot = stream.scope.slot(node);
-        }
-    }
-    let loads = needed.into_iter().map(|load| {
-        let result = &stream.results[load];
-        Load { cell: cells[load], wide: wides[load], kind: result.ty.kind }
-    });
-    let loads = loads.collect();
-    let targets: Vec<_> = cells.iter().zip(&wides).map(|(&cell, &wide)| super::Target { cell, wide }).collect();
-    let stream = &streams[index];
-    let made = stream.results.iter().zip(&targets).enumerate().map(|(load, (result, &target))| {
-        let of = |info: &&super::expression::NodeInfo| matches!(info.known, Known::Load(other) if other == load);
-        let categories = stream.scope.nodes.iter().find(of).and_then(|info| info.categories.as_deref());
-        super::Made {
-            read: result.read,
-            target,
-            kind: result.ty.kind,
-            categories: categories.unwrap_or_default().to_vec(),
-        }
-    });
-    let made = made.collect();
-    let reads: Vec<_> = stream
-        .reads
-        .iter()
-        .map(|read| layout::read(read, key_parts(&stream.scope, &read.key), &layouts[read.table], &targets).into())
-        .collect();
-    let writes =
-        tables.iter().enumerate().filter(|(_, table)| table.stream == index).map(|(number, table)| super::WritePlan {
-            table: number,
-            key: key_parts(&stream.scope, &table.key),
-            read: stream.reads.iter().position(|read| read.table == number && read.own),
-        });
-    Ok(StreamPlan {
-        writes: writes.collect(),
-        before: stream.scope.before.clone(),
-        after: stream.scope.after()?,
-        cells: cells.iter().copied().max().map_or(count, |cell| count.max(cell + 1)),
-        wides: wides.iter().flatten().count(),
-        schema: stream.schema.clone(),
-        lateness: stream.lateness,
-        on_late: stream.on_late,
-        outputs,
-        exact,
-        reads,
-        loads,
-        finals,
-        made,
-        made_of: stream.made_of.clone(),
-    })
-}
-
-/// For messages and `describe`: what a node is called.
-pub(super) fn node_text(stream: &StreamBuild, node: Node) -> String {
-    stream.schema.fields.get(node).map_or_else(
-        || format!("{} (computed)", derive::kind_name(stream.scope.ty(node).kind)),
-        |field| field.name.clone(),
-    )
 }

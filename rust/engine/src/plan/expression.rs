@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::limits;
-use crate::definition::{Expression, FieldKind, FloatLiteral, Literal};
+use super::signs::{Sign, sign};
+use crate::definition::{Expression, FieldDefinition, FieldKind, FloatLiteral, Literal};
 use crate::derive::{self, Function, Members, Program, Step, Type};
 use crate::event::Value;
 use crate::lookup::LookupPlan;
@@ -28,6 +29,8 @@ pub(super) struct NodeInfo {
     pub ty: Type,
     pub categories: Option<Arc<[String]>>,
     pub known: Known,
+    /// What it is, also in another plan; of what is known from the event alone.
+    pub sign: Sign,
     null: bool,
 }
 
@@ -72,8 +75,10 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    pub fn new(schema: &Schema, ticks_per_second: i64) -> Self {
-        let nodes = schema.fields.iter().enumerate().map(|(column, field)| NodeInfo {
+    pub fn new(schema: &Schema, definitions: &[FieldDefinition], ticks_per_second: i64) -> Self {
+        let nodes = schema.fields.iter().zip(definitions).enumerate().map(|(column, (field, definition))| NodeInfo {
+            // A column with another rule is another one.
+            sign: sign(&serde_json::to_string(definition).expect("a definition is plain data"), &[]),
             ty: Type { kind: field.kind, nullable: field.nullable },
             categories: (field.kind == FieldKind::Categorical).then(|| field.categories.clone().into()),
             known: Known::Event(column),
@@ -108,7 +113,7 @@ impl Scope {
         self.nodes.len() - 1
     }
 
-    fn add_before(&mut self, identity: String, ty: Type, step: Step, null: bool) -> Result<Node, String> {
+    fn add_before(&mut self, identity: String, ty: Type, step: Step, sign: Sign, null: bool) -> Result<Node, String> {
         let slot = self.columns + self.before.steps.len();
         if slot >= limits::SLOTS_MAX {
             return Err(format!(
@@ -117,7 +122,7 @@ impl Scope {
             ));
         }
         self.before.steps.push(step);
-        Ok(self.add(identity, NodeInfo { ty, categories: None, known: Known::Event(slot), null }))
+        Ok(self.add(identity, NodeInfo { ty, categories: None, known: Known::Event(slot), sign, null }))
     }
 
     /// A constant.
@@ -131,7 +136,8 @@ impl Scope {
             other => self.constant(other).map(|(kind, value)| (kind, Step::Constant(value)))?,
         };
         let null = *literal == Literal::Null;
-        self.add_before(identity, Type { kind, nullable: null }, step, null)
+        let sign = sign(&identity, &[]);
+        self.add_before(identity, Type { kind, nullable: null }, step, sign, null)
     }
 
     /// Kind and value of a constant; of a text, which needs a place, no value.
@@ -152,7 +158,7 @@ impl Scope {
     pub fn load(&mut self, ty: Type, categories: Option<Arc<[String]>>) -> Node {
         let load = self.loads.len();
         self.loads.push(None);
-        self.add(format!("load {load}"), NodeInfo { ty, categories, known: Known::Load(load), null: false })
+        self.add(format!("load {load}"), NodeInfo { ty, categories, known: Known::Load(load), sign: 0, null: false })
     }
 
     /// A categorical as the text it stands for; anything else as it is.
@@ -163,18 +169,28 @@ impl Scope {
             return Ok(node);
         }
         let ty = Type { kind: FieldKind::String, nullable: self.ty(node).nullable };
-        self.add_step(identity, ty, Make::Category(categories), vec![node])
+        let tag = format!("category {categories:?}");
+        self.add_step(identity, &tag, ty, Make::Category(categories), vec![node])
     }
 
     /// Before the aggregations where its arguments are known then, after them otherwise.
-    fn add_step(&mut self, identity: String, ty: Type, make: Make, arguments: Vec<Node>) -> Result<Node, String> {
+    /// `tag` says what the step is but for its arguments.
+    fn add_step(
+        &mut self,
+        identity: String,
+        tag: &str,
+        ty: Type,
+        make: Make,
+        arguments: Vec<Node>,
+    ) -> Result<Node, String> {
         let slots: Option<Vec<usize>> = arguments.iter().map(|&node| self.event_slot(node)).collect();
         if let Some(slots) = slots {
-            return self.add_before(identity, ty, make.step(&slots), false);
+            let signs: Vec<Sign> = arguments.iter().map(|&node| self.nodes[node].sign).collect();
+            return self.add_before(identity, ty, make.step(&slots), sign(tag, &signs), false);
         }
         self.after.push((make, arguments));
         let known = Known::After(self.after.len() - 1);
-        Ok(self.add(identity, NodeInfo { ty, categories: None, known, null: false }))
+        Ok(self.add(identity, NodeInfo { ty, categories: None, known, sign: 0, null: false }))
     }
 
     /// Whether a node's value is one of some constants.
@@ -199,12 +215,13 @@ impl Scope {
                 other => members.insert(self.constant(other)?.1)?,
             }
         }
+        let tag = format!("is_in {members:?}");
         let identity = format!("is_in {node} {members:?}");
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
         let ty = Type { kind: FieldKind::Boolean, nullable: self.ty(node).nullable };
-        self.add_step(identity, ty, Make::IsIn(members.into()), vec![node])
+        self.add_step(identity, &tag, ty, Make::IsIn(members.into()), vec![node])
     }
 
     /// A column of the row that `key` finds in a lookup; columns of one row are looked for once.
@@ -227,14 +244,18 @@ impl Scope {
         let identity = format!("find {index} {key}");
         let row = match self.made.get(&identity) {
             Some(&row) => row,
-            None => self.add_step(identity, Type::nullable(FieldKind::Int64), Make::Find(index), vec![key])?,
+            None => {
+                let (tag, ty) = (format!("find {}", plan.name), Type::nullable(FieldKind::Int64));
+                self.add_step(identity, &tag, ty, Make::Find(index), vec![key])?
+            }
         };
         let identity = format!("join {index} {row} {column}");
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
         let ty = Type::nullable(plan.schema.fields[column].kind);
-        self.add_step(identity, ty, Make::Join(index, column), vec![row])
+        let tag = format!("join {} {} {:?}", plan.name, plan.schema.fields[column].name, ty.kind);
+        self.add_step(identity, &tag, ty, Make::Join(index, column), vec![row])
     }
 
     /// A function of other nodes.
@@ -274,7 +295,7 @@ impl Scope {
         if let Some(&node) = self.made.get(&identity) {
             return Ok(node);
         }
-        self.add_step(identity, ty, Make::Call(function), arguments)
+        self.add_step(identity, name, ty, Make::Call(function), arguments)
     }
 
     /// Places the loads that expressions and `others` need; the rest are no part of the frame. Which those are, in frame order.

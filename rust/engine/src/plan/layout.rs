@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::compile::{StreamBuild, node_text};
+use super::compile::StreamBuild;
 use super::expression::{Node, Scope};
+use super::rows::node_text;
+use super::signs::{Sign, TableSigns, sign};
 use super::{
     ColumnIndex, FOLLOWS, FlagPlan, HopPlan, Job, LanePlan, LogColumn, Mask, PartPlan, Past, Place, ReadLane, ReadPlan,
     Shape, StreamPlan, TablePlan, TailPlan, Target, UNFOLLOWED, WindowPlan,
@@ -18,6 +20,8 @@ use crate::window::Window;
 pub(super) struct TableBuild {
     pub name: String,
     pub stream: usize,
+    /// After which change of the definition it began.
+    pub generation: u32,
     pub key: Vec<Node>,
     pub readers: Vec<usize>,
     pub features: Vec<String>,
@@ -116,6 +120,7 @@ pub(super) struct Record {
     flags: Vec<FlagPlan>,
     pub lanes: Vec<LanePlan>,
     masks: usize,
+    signs: TableSigns,
 }
 
 impl Record {
@@ -166,7 +171,22 @@ pub(super) fn record(index: usize, table: &TableBuild, streams: &[StreamBuild]) 
         }
     }
     shape.flags = flags.len();
-    Record { shape, columns, flags, lanes, masks: table.masks.len() }
+    Record { shape, columns, flags, lanes, masks: table.masks.len(), signs: signs(table, stream) }
+}
+
+/// What a table and its parts are, also in another plan.
+fn signs(table: &TableBuild, stream: &StreamBuild) -> TableSigns {
+    let of = |nodes: &[Node]| nodes.iter().map(|&node| stream.scope.nodes[node].sign).collect::<Vec<Sign>>();
+    let masks = table.masks.iter().map(|(valid, condition)| {
+        let mut valid = of(valid);
+        valid.sort_unstable();
+        sign("mask", &[sign("valid", &valid), sign("condition", &of(condition.as_slice()))])
+    });
+    TableSigns {
+        key: sign(&format!("{} {}", stream.schema.stream, table.generation), &of(&table.key)),
+        columns: table.columns.iter().map(|column| stream.scope.nodes[column.node].sign).collect(),
+        masks: masks.collect(),
+    }
 }
 
 /// Whether a row may see less than the newest event of a key: then distinct counts need to know what came before what.
@@ -244,6 +264,8 @@ pub(super) fn tables(
         let mut table = TablePlan {
             name: build.name,
             stream: build.stream,
+            generation: build.generation,
+            signs: record.signs,
             key: build.key.iter().map(|&node| node_text(&streams[build.stream], node)).collect(),
             readers: build.readers,
             reads: Vec::new(),

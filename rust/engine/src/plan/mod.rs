@@ -3,15 +3,22 @@
 //! A *table* is the state of one stream by one key: a log per key value. A *read* is what one stream's rows take from one table:
 //! windows, and per window the *lanes* (counts, moments, extremes, ...) that several aggregations share.
 
+mod changes;
 mod compile;
 mod explain;
 mod expression;
 mod layout;
+mod rows;
+mod selection;
+mod signs;
 mod tail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use self::changes::{Changes, Complete, Generation};
+pub(crate) use self::selection::Selection;
+pub(crate) use self::signs::TableSigns;
 pub(crate) use self::tail::{TAIL_HEADER, TailExtreme, TailMoments, TailPlan};
 
 pub(crate) use crate::aggregate::What;
@@ -57,6 +64,8 @@ pub struct Plan {
     pub fingerprint: String,
     /// The definition as JSON, as this release writes it.
     pub definition: String,
+    /// Which features began later than the others, where the state is that of a definition that was changed.
+    pub changes: Changes,
 }
 
 /// One stream of a plan.
@@ -114,6 +123,9 @@ pub struct TablePlan {
     pub name: String,
     /// Index of the stream whose events it holds.
     pub stream: usize,
+    /// After which change of the definition it began; 0 from the beginning.
+    pub(crate) generation: u32,
+    pub(crate) signs: TableSigns,
     /// What its key is made of, for people.
     pub(crate) key: Vec<String>,
     /// Streams whose rows read it.
@@ -421,7 +433,12 @@ fn fingerprint(definition: &Definition, streams: &[StreamPlan]) -> (String, Stri
 impl Plan {
     /// Compiles, or says what is wrong, where, and the way out.
     pub fn compile(definition: &Definition) -> Result<Self, DefinitionError> {
-        compile::compile(definition)
+        compile::compile(definition, Changes::default())
+    }
+
+    /// The same where some features began later than others.
+    pub fn compile_changed(definition: &Definition, changes: Changes) -> Result<Self, DefinitionError> {
+        compile::compile(definition, changes)
     }
 
     /// Index of a stream by its name.

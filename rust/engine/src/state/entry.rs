@@ -48,12 +48,13 @@ impl Entries {
         self.first.iter().chain(&self.newest).map(|entry| entry.1)
     }
 
-    /// Appends them, values as `value` writes them.
-    pub fn save(&self, value: impl Fn(u64) -> u64, out: &mut Vec<u8>) {
+    /// Appends them, values as `value` writes them; of the newest so many as `depth`.
+    pub fn save(&self, depth: usize, value: impl Fn(u64) -> u64, out: &mut Vec<u8>) {
         let written = |entry: &Entry| (entry.0, value(entry.1));
         self.first.as_ref().map(written).encode(out);
-        (self.newest.len() as u64).encode(out);
-        self.newest.iter().for_each(|entry| written(entry).encode(out));
+        let newest = self.newest.range(self.newest.len().saturating_sub(depth)..);
+        (newest.len() as u64).encode(out);
+        newest.for_each(|entry| written(entry).encode(out));
     }
 
     /// Reads them back; `depth` is how many of the newest are kept.

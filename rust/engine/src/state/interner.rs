@@ -188,6 +188,16 @@ impl Interner {
         self.chunks.iter().flatten().find(|entry| entry.uses == 0).map(|entry| &*entry.text)
     }
 
+    /// Frees what has been taken in and nothing uses.
+    pub fn drop_unused(&mut self) {
+        for id in 0..self.len() as u32 {
+            if self.entry(id).uses == 0 && self.index.find(self.entry(id).hash, |other| other == id).is_some() {
+                self.hold(id);
+                self.release(id);
+            }
+        }
+    }
+
     pub fn text(&self, id: u32) -> &str {
         &self.entry(id).text
     }

@@ -11,7 +11,7 @@ use super::slab::Reference;
 use super::table::{Idle, Loading, Table};
 use crate::encode::{Broken, Encode, Input};
 use crate::key;
-use crate::plan::TablePlan;
+use crate::plan::{Selection, TablePlan};
 
 /// Keys that are looked at for leaving at one event at most.
 pub(crate) const EXPIRED_MAX: usize = 4;
@@ -141,6 +141,27 @@ impl Shards {
     /// Appends one key.
     pub fn save_key(&self, plan: &TablePlan, key: (usize, Reference), order: &TextOrder, out: &mut Vec<u8>) {
         self.shards[key.0].save_key(plan, key.1, order, out);
+    }
+
+    /// Appends one key as another plan's table has it.
+    pub fn save_chosen(
+        &self,
+        plan: &TablePlan,
+        chosen: &Selection,
+        (shard, key): (usize, Reference),
+        order: &TextOrder,
+        out: &mut Vec<u8>,
+    ) {
+        let name = self.shards[shard].key_of(key);
+        (name.len() as u64).encode(out);
+        out.extend_from_slice(&name);
+        self.shards[shard].save_chosen(plan, chosen, key, order, out);
+    }
+
+    /// Appends that none of its keys is listed: each is looked at when it is due.
+    pub fn save_no_expiry(&self, out: &mut Vec<u8>) {
+        (self.shards.len() as u64).encode(out);
+        self.shards.iter().for_each(|_| (0_i64, 0_u64).encode(out));
     }
 
     /// Reads one key, which comes after the one before, and holds its texts.

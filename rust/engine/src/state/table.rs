@@ -29,6 +29,7 @@ const EVICTED_AMONG: usize = 64;
 /// A log is measured again after so many events.
 const MEASURED_EVERY: u8 = 16;
 
+mod carried;
 mod saved;
 mod spilled;
 

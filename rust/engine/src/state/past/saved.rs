@@ -6,7 +6,7 @@ use super::{Part, Past, Slice, parts_bytes, tally_column};
 use crate::aggregate::extreme::Best;
 use crate::definition::FieldKind;
 use crate::encode::{Broken, Decode, Encode, Input};
-use crate::plan::{LanePlan, PartPlan, TablePlan};
+use crate::plan::{LanePlan, PartPlan, Selection, TablePlan};
 use crate::state::cursor::Cursor;
 use crate::state::interner::{TextOrder, Texts};
 
@@ -24,6 +24,25 @@ impl Past {
                 slice.begin.encode(out);
                 for (part, part_plan) in slice.parts.iter().zip(&hop.parts) {
                     part.save(plan, part_plan, order, out);
+                }
+            }
+        }
+    }
+
+    /// Appends the parts that another plan's table has.
+    pub fn save_chosen(&self, plan: &TablePlan, chosen: &Selection, order: &TextOrder, out: &mut Vec<u8>) {
+        (self.folded, self.floor).encode(out);
+        self.newest.encode(out);
+        for part in &chosen.all {
+            self.all[part.place].save(plan, &part.plan, order, out);
+        }
+        for hop in &chosen.hops {
+            let slices = &self.hops[hop.place].slices;
+            (slices.len() as u64).encode(out);
+            for slice in slices {
+                slice.begin.encode(out);
+                for part in &hop.parts {
+                    slice.parts[part.place].save(plan, &part.plan, order, out);
                 }
             }
         }
@@ -112,7 +131,7 @@ impl Part {
             }
             Self::Entries(entries) => {
                 let is_text = entry_is_text(plan, part);
-                entries.save(|value| if is_text { place(value) } else { value }, out);
+                entries.save(part.depth, |value| if is_text { place(value) } else { value }, out);
             }
         }
     }

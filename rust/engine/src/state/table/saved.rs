@@ -18,7 +18,7 @@ use crate::encode::{Broken, Encode, Input};
 use crate::plan::{FlagPlan, Place, TablePlan};
 
 /// Written in place of the room of a run.
-const BUSY: u8 = 0;
+pub(super) const BUSY: u8 = 0;
 
 /// A table that is being read.
 #[derive(Debug, Default)]

@@ -1,0 +1,103 @@
+//! The state of an engine under another definition: key by key, with what the other's tables need of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Change;
+use crate::encode::{Broken, Input};
+use crate::engine::{Clock, Engine};
+use crate::late::LateRecord;
+use crate::plan::{Plan, Selection};
+use crate::state::interner::Texts;
+use crate::state::table::Loading;
+
+impl Engine {
+    /// Goes on under another definition. Kept features are to the bit what they would have been.
+    ///
+    /// # Errors
+    /// A table that the change keeps cannot be had from the state: the change is not of this engine.
+    pub fn carry(self, change: Change) -> Result<Self, String> {
+        let Change { mut plan, begins, .. } = change;
+        let streams = self.plan.streams.iter().zip(&self.clocks);
+        let newest = streams.filter_map(|(stream, clock)| {
+            let (name, newest) = (&stream.schema.stream, clock.newest?);
+            // Times of another column say nothing of what was before.
+            let is_known = self.plan.time_of(name) == plan.time_of(name);
+            Some((name.clone(), if is_known { self.ticks(newest, plan.ticks_per_second) } else { i64::MAX }))
+        });
+        let newest: BTreeMap<String, i64> = newest.collect();
+        if begins && let Some(generation) = plan.changes.generations.last_mut() {
+            generation.newest = newest;
+        }
+        let plan = Arc::new(plan);
+        let mut next = Self::with_options(Arc::clone(&plan), self.options.clone());
+        self.carry_counts(&mut next);
+        let order = self.interner.order();
+        order.ids.iter().for_each(|&id| next.interner.load(self.interner.text(id)));
+        let begun = if begins { plan.changes.generations.len() as u32 } else { u32::MAX };
+        let mut bytes = Vec::new();
+        for (index, table) in plan.tables.iter().enumerate().filter(|(_, table)| table.generation != begun) {
+            let of = |older: usize| {
+                let idle_after = self.options.idle_after;
+                Some((older, Selection::of(&self.plan, &self.plan.tables[older], &plan, table, idle_after)?))
+            };
+            let Some((older, chosen)) = self.plan.older(table).and_then(of) else {
+                return Err(format!("the state of `{}` cannot be carried", table.name));
+            };
+            let (state, old_plan) = (&self.tables[older], &self.plan.tables[older]);
+            let mut carry = || -> Result<(), Broken> {
+                let keys = state.in_order();
+                let mut loading = Loading::default();
+                for &key in &keys {
+                    bytes.clear();
+                    state.save_chosen(old_plan, &chosen, key, &order, &mut bytes);
+                    let texts = &mut Texts::Used(&mut next.interner);
+                    next.tables[index].load_key(table, &mut loading, &mut Input::new(&bytes), texts)?;
+                }
+                bytes.clear();
+                if chosen.leaves_alike {
+                    state.save_expiry(&loading.hashes, &mut bytes);
+                } else {
+                    state.save_no_expiry(&mut bytes);
+                }
+                next.tables[index].load_expiry(table, &loading, true, &mut Input::new(&bytes))
+            };
+            carry().map_err(|broken| format!("the state of `{}` cannot be carried: {broken}", table.name))?;
+            next.tables[index].resume_expired(state.expired());
+        }
+        next.interner.drop_unused();
+        Ok(next)
+    }
+
+    /// A time in the ticks of another plan.
+    fn ticks(&self, time: i64, per_second: i64) -> i64 {
+        let ticks = (i128::from(time) * i128::from(per_second)).div_euclid(i128::from(self.plan.ticks_per_second));
+        ticks.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// Clocks and counts, by the names of streams and lookups.
+    fn carry_counts(&self, next: &mut Self) {
+        let plan: &Plan = &self.plan;
+        for (stream, clock) in plan.streams.iter().zip(&self.clocks) {
+            if let Some(index) = next.plan.stream(&stream.schema.stream) {
+                let is_known = plan.time_of(&stream.schema.stream) == next.plan.time_of(&stream.schema.stream);
+                let newest = clock.newest.filter(|_| is_known);
+                let newest = newest.map(|newest| self.ticks(newest, next.plan.ticks_per_second));
+                next.clocks[index] = Clock { newest, ..clock.clone() };
+            }
+        }
+        for late in self.late.iter() {
+            if let Some(stream) = next.plan.stream(&plan.streams[late.stream].schema.stream) {
+                let ticks = |time| self.ticks(time, next.plan.ticks_per_second);
+                let (time, newest) = (ticks(late.time), ticks(late.newest));
+                next.late.add(LateRecord { stream, time, newest, emitted: late.emitted });
+            }
+        }
+        (next.evicted, next.refused) = (self.evicted, self.refused);
+        for (lookup, saved) in plan.lookups.iter().zip(self.lookups.saved()) {
+            if let Some(index) = next.plan.lookups.iter().position(|other| other.name == lookup.name) {
+                next.lookups.resume(index, saved);
+            }
+        }
+    }
+}
