@@ -19,7 +19,7 @@ CANNOT: Final = 2
 EVENTS_SHOWN_MAX: Final = 50
 
 
-def inspect(path: Path, key: list[str], as_json: bool) -> int:
+def inspect(path: str, key: list[str], as_json: bool) -> int:
     """Prints it. 0: all is whole; 1: something is damaged; 2: it cannot be looked at."""
     try:
         found = inspect_checkpoint(path, key=_pairs(key))
