@@ -10,6 +10,7 @@ from fastfeat import DefinitionError, Kafka, Pipeline, Stream, count
 payments = Stream("payments", {"ts": ff.Timestamp("us"), "card": ff.String()}, time="ts")
 logins = Stream("logins", {"ts": ff.Timestamp("us"), "card": ff.String()}, time="ts")
 features = payments.features(n=count().over("card", "1h"))
+SCHEMA = {"type": "record", "name": "a", "fields": []}
 source = Kafka("payments", stream=payments)
 
 
@@ -26,6 +27,23 @@ source = Kafka("payments", stream=payments)
         (lambda: Pipeline("p", features, sources=[source], sink=Kafka("payments")), "named twice"),
         (lambda: Pipeline("p", features, sources=[source], guarantee="exactly-once"), "did you mean `exactly_once`"),
         (lambda: Pipeline("p", features, sources=[source], reasons=3), "without a model"),
+        (
+            lambda: Pipeline("p", features, sources=[source], sink=Kafka("out", format=ff.Avro(SCHEMA, framing="raw"))),
+            "Avro is how events are read, .* write format=ff.AvroOutput",
+        ),
+        (
+            lambda: Pipeline("p", features, sources=[source], sink=Kafka("out", format="arrow_ipc")),
+            "ArrowIpc is how events are read",
+        ),
+        (
+            lambda: Pipeline("p", features, sources=[source], dead_letters=Kafka("dead", format=ff.AvroOutput(7))),
+            "the bytes that were refused",
+        ),
+        (lambda: Kafka("a", stream=payments, format=ff.AvroOutput(7)), r"events are read by ff.Avro\("),
+        (
+            lambda: ff.repartition("r", source, by="card", to=Kafka("b", format="arrow_ipc")),
+            "leave the format of `to` out",
+        ),
         (lambda: Pipeline("p", payments, sources=[source]), "is no FeatureSet"),
         (lambda: Pipeline("p", features, sources=["payments"]), "is no ff.Kafka"),
     ],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from fastfeat.errors import DefinitionError, nearest, shown
 from fastfeat.features import FeatureSet
@@ -15,6 +16,7 @@ __all__ = ["AvroOutput", "avro_schema"]
 
 SCHEMA_ID_MAX: Final = 2**32 - 1
 _FRAMINGS: Final = ("registry", "raw")
+RECORD: Final = "fastfeat.Row"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES: Final[dict[str, Any]] = {
     "float64": "double",
@@ -25,11 +27,23 @@ _TYPES: Final[dict[str, Any]] = {
 }
 
 
+class Registry(Protocol):
+    """What gives schemas their ids: a `SchemaRegistry`, or anything that answers so."""
+
+    def register(self, subject: str, schema: Mapping[str, Any]) -> int:
+        """Registers a schema under a subject; its id, also where it was there before."""
+
+    def incompatible(self, subject: str, schema: Mapping[str, Any]) -> str | None:
+        """Why the subject would not take the schema; None where it would. Changes nothing."""
+
+
 @dataclass(frozen=True)
 class AvroOutput:
     """Rows as Avro records of `avro_schema(features)`, each behind the id that a schema registry gave that schema.
 
-    `framing="raw"` writes the record alone.
+    As the format of a sink it may have the registry in place of the id: `AvroOutput(registry=registry)`, with a
+    `SchemaRegistry`. The worker then registers the schema when it starts, under `subject` (by default the topic's name
+    and `-value`). `record` is the full name of the record. `framing="raw"` writes the record alone.
 
     >>> AvroOutput(7).prefix
     b'\\x00\\x00\\x00\\x00\\x07'
@@ -38,6 +52,9 @@ class AvroOutput:
     schema_id: int | None = None
     _: KW_ONLY
     framing: Literal["registry", "raw"] = "registry"
+    registry: Registry | None = None
+    subject: str | None = None
+    record: str = RECORD
 
     def __post_init__(self) -> None:
         """Refuses what cannot be written."""
@@ -45,6 +62,11 @@ class AvroOutput:
             hint = nearest(self.framing, _FRAMINGS) if isinstance(self.framing, str) else ""
             raise DefinitionError("AvroOutput", f"framing is {shown(self.framing)};{hint} write 'registry' or 'raw'")
         id = self.schema_id
+        if self.registry is None and self.subject is not None:
+            raise DefinitionError("AvroOutput", f"subject={shown(self.subject)} is that of a registry; give one")
+        if self.registry is not None:
+            self._check_registry()
+            return
         if self.framing == "raw" and id is not None:
             raise DefinitionError("AvroOutput", 'framing="raw" has no place for a schema id; leave one of them out')
         whole = isinstance(id, int) and not isinstance(id, bool)
@@ -54,13 +76,36 @@ class AvroOutput:
                 f"schema_id is {shown(id)}; register avro_schema(features) and give its id, or write framing='raw'",
             )
 
+    def _check_registry(self) -> None:
+        if self.framing == "raw" or self.schema_id is not None:
+            raise DefinitionError("AvroOutput", "a registry gives the id; leave schema_id out, and framing='raw'")
+        if not hasattr(self.registry, "register"):
+            raise DefinitionError("AvroOutput", f"registry is {shown(self.registry)}; give an ff.SchemaRegistry(url)")
+
     @property
     def prefix(self) -> bytes:
         """What stands before each record."""
+        if self.registry is not None:
+            raise DefinitionError("AvroOutput", "the schema has no id yet; ask with registered(topic, features)")
         return b"" if self.schema_id is None else struct.pack(">bI", 0, self.schema_id)
 
+    def registered(self, topic: str, features: FeatureSet) -> AvroOutput:
+        """The same with the id that the registry gives the schema of these rows; itself where there is no registry."""
+        if self.registry is None:
+            return self
+        schema_id = self.registry.register(self._subject(topic), avro_schema(features, name=self.record))
+        return AvroOutput(schema_id, record=self.record)
 
-def avro_schema(features: FeatureSet, *, name: str = "fastfeat.Row") -> dict[str, Any]:
+    def incompatible(self, topic: str, features: FeatureSet) -> str | None:
+        """Why the registry would refuse the schema of these rows; None where it would not. Registers nothing."""
+        schema = avro_schema(features, name=self.record)
+        return None if self.registry is None else self.registry.incompatible(self._subject(topic), schema)
+
+    def _subject(self, topic: str) -> str:
+        return self.subject or f"{topic}-value"
+
+
+def avro_schema(features: FeatureSet, *, name: str = RECORD) -> dict[str, Any]:
     """The Avro schema of rows of these features: what a registry is given, and readers read by.
 
     A feature whose name Avro does not take has its other characters as underscores. What a message does not have is

@@ -265,10 +265,12 @@ class SchemaRegistryError(FastfeatError, ConnectionError):
 
     code: ClassVar[str] = "schema_registry"
 
-    def __init__(self, url: str, message: str) -> None:
+    def __init__(self, url: str, message: str, status: int | None = None) -> None:
         super().__init__(url, message)
         self.url = url
         """The registry, without user and password."""
+        self.status = status
+        """That of HTTP, where it is the answer that says no."""
         self.message = message
         """What was asked, what came of it, and the way out."""
 

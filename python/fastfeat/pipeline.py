@@ -8,9 +8,10 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from fastfeat.avro_rows import AvroOutput
 from fastfeat.errors import DefinitionError, check_text, nearest, shown
 from fastfeat.features import FeatureSet
-from fastfeat.formats import Format, format_of
+from fastfeat.formats import Format, Json, format_of
 from fastfeat.streams import Stream
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ STARTS: Final = ("earliest", "latest")
 class Kafka:
     """A topic. As a source it has the stream whose events it carries; connections are settings of the worker.
 
-    `start` says where a group that has never committed begins. `format` is how messages are read.
+    `start` says where a group that has never committed begins. `format` is how messages are read; of a sink, how rows
+    are written: JSON, or `AvroOutput`.
 
     >>> Kafka("scored")
     Kafka('scored')
@@ -35,7 +37,7 @@ class Kafka:
     topic: str
     _: KW_ONLY
     stream: Stream | None = None
-    format: Format | str = "json"
+    format: Format | AvroOutput | str = "json"
     start: Literal["earliest", "latest"] = "earliest"
 
     def __post_init__(self) -> None:
@@ -46,6 +48,10 @@ class Kafka:
         if self.start not in STARTS:
             hint = nearest(str(self.start), STARTS)
             raise DefinitionError(place, f"start is {shown(self.start)};{hint} write `earliest` or `latest`")
+        if isinstance(self.format, AvroOutput):
+            if self.stream is not None:
+                raise DefinitionError(place, "AvroOutput is how rows are written; events are read by ff.Avro(...)")
+            return
         try:
             object.__setattr__(self, "format", format_of(self.format))
         except ValueError as error:
@@ -117,6 +123,7 @@ class Pipeline:
             raise DefinitionError(place, f"source {missing!r} has no stream; write ff.Kafka(..., stream=payments)")
         if all(one.name != self.features.stream.name for one in streams):
             raise DefinitionError(place, f"no source carries `{self.features.stream.name}`, which rows are made of")
+        _check_formats(place, self.sink, self.dead_letters)
         topics = [each.topic for each in self.sources]
         outputs = [each.topic for each in (self.sink, self.dead_letters) if each is not None]
         for topic in topics + outputs:
@@ -136,6 +143,16 @@ class Pipeline:
     def transactional_id(self, group: str, partition: int) -> str:
         """The id that a partition's producers have in common, whichever worker they run in."""
         return f"{self.name}-{group}-{self.sources[0].topic}-{partition}"
+
+
+def _check_formats(place: str, sink: Kafka | None, dead_letters: Kafka | None) -> None:
+    """What is sent has few formats: a format that nothing would be written in is refused."""
+    if sink is not None and not isinstance(sink.format, (Json, AvroOutput)):
+        kind = type(sink.format).__name__
+        way_out = "write format=ff.AvroOutput(...)" if kind == "Avro" else 'write "json" or ff.AvroOutput(...)'
+        raise DefinitionError(place, f"{kind} is how events are read, and {sink!r} has rows; {way_out}")
+    if dead_letters is not None and dead_letters.format != Json():
+        raise DefinitionError(place, "dead letters are the bytes that were refused, as they were; leave format out")
 
 
 @dataclass(frozen=True)
@@ -206,6 +223,9 @@ def repartition(
             raise DefinitionError(place, f"`{source.stream.name}` has no field {shown(field_name)};{hint}")
     if not fields:
         raise DefinitionError(place, "by is empty; write by='merchant'")
+    if to.format != format_of("json"):
+        raise DefinitionError(place, "messages are sent on as they are; leave the format of `to` out")
+    _check_formats(place, to, dead_letters)
     topics = [each.topic for each in (source, to, dead_letters) if each is not None]
     if len(set(topics)) < len(topics):
         raise DefinitionError(

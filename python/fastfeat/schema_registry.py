@@ -100,6 +100,18 @@ class SchemaRegistry:
         answer = self._ask("POST", f"subjects/{quote(subject, safe='')}/versions", body=body)
         return int(self._member(answer, "id", int))
 
+    def incompatible(self, subject: str, schema: str | Mapping[str, Any]) -> str | None:
+        """Why the subject would not take the Avro schema; None where it would. Registers nothing."""
+        text = schema if isinstance(schema, str) else json.dumps(schema)
+        path = f"compatibility/subjects/{quote(subject, safe='')}/versions/latest"
+        try:
+            answer = self._ask("POST", path, {"verbose": "true"}, body={"schema": text})
+        except SchemaNotFound:
+            return None  # It has no version yet.
+        if self._member(answer, "is_compatible", bool):
+            return None
+        return f"subject `{subject}` has a version that it is not compatible with: {shown(answer.get('messages'))}"
+
     def close(self) -> None:
         """Closes its connections; they are opened again when they are needed."""
         self._client.close()
@@ -166,7 +178,9 @@ class SchemaRegistry:
                 return found
             raise SchemaRegistryError(self._shown, f"{method} {path} answered {shown(answer.text)}, which is no object")
         hint = "; is `auth` right?" if answer.status_code in (401, 403) else ""
-        raise SchemaRegistryError(self._shown, f"{method} {path} answered {answer.status_code}: {_told(answer)}{hint}")
+        raise SchemaRegistryError(
+            self._shown, f"{method} {path} answered {answer.status_code}: {_told(answer)}{hint}", answer.status_code
+        )
 
     def _member(self, answer: Any, name: str, kind: type) -> Any:
         found = answer.get(name) if isinstance(answer, dict) else None

@@ -100,12 +100,41 @@ def test_what_was_written_is_read_again_by_an_engine():
         (lambda: ff.AvroOutput(True), "schema_id is True"),
         (lambda: ff.AvroOutput(7, framing="raw"), "leave one of them out"),
         (lambda: ff.AvroOutput(7, framing="rav"), "did you mean `raw`"),
+        (lambda: ff.AvroOutput(subject="rows"), "is that of a registry; give one"),
+        (lambda: ff.AvroOutput(7, registry=Ids()), "leave schema_id out"),
+        (lambda: ff.AvroOutput(registry="http://registry"), r"give an ff.SchemaRegistry\(url\)"),
         (lambda: ff.avro_schema(FEATURES, name="a b"), "name is 'a b'"),
     ],
 )
 def test_what_is_no_output_is_refused_where_it_is_written(make, told):
     with pytest.raises(DefinitionError, match=told):
         make()
+
+
+class Ids:
+    """A registry that gives the same id to all, and remembers."""
+
+    def register(self, subject, schema):
+        self.asked = (subject, schema)
+        return 9
+
+    def incompatible(self, subject, schema):
+        return f"{subject}: no"
+
+
+def test_a_registry_gives_the_id_before_rows_are_written():
+    registry = Ids()
+    output = ff.AvroOutput(registry=registry, record="shop.Row")
+    outcome = Engine(FEATURES).push_messages([message()])
+    with pytest.raises(DefinitionError, match="the schema has no id yet"):
+        outcome.encode(output)
+    registered = output.registered("scored", FEATURES)
+    assert registry.asked == ("scored-value", ff.avro_schema(FEATURES, name="shop.Row"))
+    assert outcome.encode(registered)[0][:5] == b"\0\0\0\0\x09"
+    assert registered.registered("scored", FEATURES) is registered
+    assert output.incompatible("scored", FEATURES) == "scored-value: no"
+    assert ff.AvroOutput(registry=registry, subject="rows").incompatible("scored", FEATURES) == "rows: no"
+    assert registered.incompatible("scored", FEATURES) is None
 
 
 def test_another_object_is_no_format():

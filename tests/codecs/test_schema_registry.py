@@ -81,6 +81,13 @@ class Registry(BaseHTTPRequestHandler):
             return
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert self.headers["Content-Type"] == "application/vnd.schemaregistry.v1+json"
+        if self.path.startswith("/api/compatibility"):
+            assert self.path.endswith("/versions/latest?verbose=true")
+            if "new" in self.path:
+                self.answer(404, {"error_code": 40401, "message": "Subject not found"})
+            else:
+                self.answer(200, {"is_compatible": "good" in self.path, "messages": ["a field went"]})
+            return
         self.server.registered.append((self.path, body))
         self.answer(200, {"id": 40 + len(self.server.registered)})
 
@@ -174,6 +181,16 @@ def test_schemas_of_rows_are_registered_and_the_id_is_written_before_each(server
     assert "schemaType" not in body
     assert registry.register("scored", 'syntax = "proto3";', schema_type="PROTOBUF") == 42
     assert server.registered[1][1]["schemaType"] == "PROTOBUF"
+
+
+def test_whether_a_subject_would_take_a_schema_is_asked_without_registering_it(server, registry):
+    schema = ff.avro_schema(FEATURES)
+    assert registry.incompatible("good", schema) is None
+    assert registry.incompatible("new", schema) is None
+    assert registry.incompatible("bad", schema) == (
+        "subject `bad` has a version that it is not compatible with: ['a field went']"
+    )
+    assert server.registered == []
 
 
 def test_passwords_are_never_shown(server):

@@ -163,11 +163,11 @@ class Publisher:
             for key, value, timestamp, heads in zip(
                 batch.keys, batch.values, batch.timestamps_ms, headers, strict=True
             ):
-                if append(key=key, value=value, timestamp=timestamp, headers=heads or []) is None:
+                if append(key=key, value=value, timestamp=timestamp, headers=list(heads)) is None:
                     futures.append(await producer.send_batch(builder, batch.topic, partition=batch.partition))
                     builder = producer.create_batch()
                     append = builder.append
-                    append(key=key, value=value, timestamp=timestamp, headers=heads or [])
+                    append(key=key, value=value, timestamp=timestamp, headers=list(heads))
             if builder.record_count():
                 futures.append(await producer.send_batch(builder, batch.topic, partition=batch.partition))
         return futures

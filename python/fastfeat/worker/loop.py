@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from fastfeat.avro_rows import AvroOutput
 from fastfeat.config import Settings
 from fastfeat.engine import Engine
-from fastfeat.errors import CheckpointError, FastfeatError
+from fastfeat.errors import CheckpointError, DefinitionError, FastfeatError, SchemaRegistryError
 from fastfeat.metrics import Counters, collector
 from fastfeat.pipeline import Pipeline, Repartition
 from fastfeat.sinks.kafka import Plain, Publisher, Transactional
@@ -50,12 +51,14 @@ class Worker:
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
         self._membership: Membership | None = None
+        self._output: AvroOutput | None = None
         self.server: Server | None = None
 
     async def check(self) -> dict[str, int]:
         """What a start needs, without starting: features and model compile, topics are there. Their partitions."""
         if isinstance(self.pipeline, Pipeline):
             Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
+            await asyncio.to_thread(_check_output, self.pipeline)
         named = [source.topic for source in self.pipeline.sources]
         outputs = [each.topic for each in (self.pipeline.sink, self.pipeline.dead_letters) if each is not None]
         journal = [] if self.pipeline.journal is None else [self.pipeline.journal]
@@ -108,9 +111,12 @@ class Worker:
             try:
                 return await begin()
             except (errors.KafkaError, OSError, asyncio.TimeoutError) as error:
-                if isinstance(error, refused) or time.monotonic() - begun > self.settings.give_up_after_s:
+                # A registry that answers no will do so again; one that is busy or broken may not.
+                no = isinstance(error, SchemaRegistryError) and 400 <= (error.status or 0) < 500
+                if isinstance(error, refused) or no or time.monotonic() - begun > self.settings.give_up_after_s:
                     raise
-                log.warning("Kafka at %s: %r; trying again", self.settings.servers, error)
+                place = "" if isinstance(error, SchemaRegistryError) else f"Kafka at {self.settings.servers}: "
+                log.warning("%s%s; trying again", place, error if not place else repr(error))
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), delay_s)
                 delay_s = min(2 * delay_s, RETRY_SECONDS_MAX)
@@ -118,6 +124,10 @@ class Worker:
 
     async def _join(self) -> Membership:
         found = await self.check()
+        if isinstance(self.pipeline, Pipeline) and self.pipeline.sink is not None:
+            sink, features = self.pipeline.sink, self.pipeline.features
+            if isinstance(sink.format, AvroOutput):
+                self._output = await asyncio.to_thread(sink.format.registered, sink.topic, features)
         if isinstance(self.pipeline, Repartition) and self.pipeline.sink.topic not in found:
             count = self.pipeline.partitions or found[self.pipeline.source.topic]
             await self._topics.create(self.pipeline.sink.topic, count, like=self.pipeline.source.topic)
@@ -188,7 +198,7 @@ class Worker:
         if isinstance(self.pipeline, Repartition):
             return Router(self.pipeline)
         folder = Path(self.settings.checkpoint or self.pipeline.checkpoint) / self.settings.group / f"{number:05d}"
-        return State(self.pipeline, folder, keep=self.settings.checkpoint_keep)
+        return State(self.pipeline, folder, keep=self.settings.checkpoint_keep, output=self._output)
 
     def _publisher(self, number: int) -> Publisher:
         settings, deadline_s = self.settings, self.settings.publish_deadline_ms / 1_000
@@ -279,6 +289,17 @@ class Worker:
             "error": None if self._error is None else str(self._error),
         }
         return healthy, ready, about
+
+
+def _check_output(pipeline: Pipeline) -> None:
+    """Whether a registry would take the schema of the rows."""
+    if pipeline.sink is None or not isinstance(pipeline.sink.format, AvroOutput):
+        return
+    why = pipeline.sink.format.incompatible(pipeline.sink.topic, pipeline.features)
+    if why is not None:
+        raise DefinitionError(
+            f"sink `{pipeline.sink.topic}`", f"its schema of rows is refused: {why}; give AvroOutput another subject"
+        )
 
 
 def run(pipeline: Pipeline | Repartition, settings: Settings, *, dry_run: bool = False) -> int:

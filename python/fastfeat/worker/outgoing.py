@@ -34,7 +34,8 @@ def batches(
         made += _by_key(pipeline.sink.topic, results, partitions[pipeline.sink.topic])
     elif pipeline.sink is not None and results.values:
         topic = pipeline.sink.topic
-        made.append(Batch(topic, number % partitions[topic], results.keys, results.values, results.timestamps_ms))
+        to = number % partitions[topic]
+        made.append(Batch(topic, to, results.keys, results.values, results.timestamps_ms, results.headers or None))
     if pipeline.dead_letters is not None and results.refused:
         topic = pipeline.dead_letters.topic
         made.append(_dead_letters(topic, number % partitions[topic], results.refused))
@@ -61,6 +62,7 @@ def _by_key(topic: str, results: Results, partitions: int) -> list[Batch]:
             [results.keys[place] for place in places],
             [results.values[place] for place in places],
             [results.timestamps_ms[place] for place in places],
+            [results.headers[place] for place in places] if results.headers else None,
         )
         for number, places in sorted(found.items())
     ]

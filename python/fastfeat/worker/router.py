@@ -27,6 +27,9 @@ class Router:
         self._by, self._pipeline = pipeline.by, pipeline
         self._topic = pipeline.sink.topic
 
+    def ask(self, place: int, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """There are no schemas."""
+
     def empty(self) -> None:
         """Nothing to do."""
 
@@ -56,6 +59,5 @@ class Router:
                 continue
             # One part is itself, so that other clients come to the same key; several are a list of JSON.
             text = parts[0] if len(parts) == 1 and isinstance(parts[0], str) else json.dumps(parts)
-            results.keys.append(text.encode())
-            results.values.append(record.value)
-            results.timestamps_ms.append(record.timestamp)
+            results.add([record], [record.value])
+            results.keys[-1] = text.encode()

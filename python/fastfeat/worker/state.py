@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fastfeat.avro_rows import AvroOutput
 from fastfeat.engine import Engine
 from fastfeat.errors import CheckpointError, CheckpointWarning
+from fastfeat.formats import Format
 from fastfeat.pipeline import Pipeline
 from fastfeat.protocol import Position
 
@@ -27,7 +29,7 @@ __all__ = ["RECORD_BYTES_MAX", "Results", "State"]
 
 SUFFIX: Final = ".ff"
 RECORD_BYTES_MAX: Final = 1_000_000
-"""Of one message that goes out: below what brokers take by default."""
+"""Of one message that goes out, with its headers: below what brokers take by default."""
 
 
 @dataclass
@@ -37,20 +39,37 @@ class Results:
     keys: list[bytes | None] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
     timestamps_ms: list[int] = field(default_factory=list)
+    headers: list[Sequence[tuple[str, bytes]]] = field(default_factory=list)
+    """Those of the message that the row came from; empty where no message had any."""
     refused: list[tuple[Any, str, str, str]] = field(default_factory=list)
     """The record, and why: code, message, problems as JSON."""
     events: int = 0
+
+    def add(self, records: Sequence[ConsumerRecord[Any, Any]], values: list[bytes]) -> None:
+        """A value for each of the records, under its key, its time and its headers."""
+        if self.headers or any(record.headers for record in records):
+            self.headers += [()] * (len(self.keys) - len(self.headers))
+            self.headers += [record.headers for record in records]
+        self.keys += [record.key for record in records]
+        self.values += values
+        self.timestamps_ms += [record.timestamp for record in records]
 
 
 class State:
     """The engine of a partition. Nothing here knows Kafka, but that records have a key, a value and an offset."""
 
-    def __init__(self, pipeline: Pipeline, folder: Path, *, keep: int) -> None:
+    def __init__(self, pipeline: Pipeline, folder: Path, *, keep: int, output: AvroOutput | None = None) -> None:
         self.folder = folder
         self.engine: Engine | None = None
         self.journal = 0
         """Where the journal of several sources is read from after a restore."""
-        self._pipeline, self._keep = pipeline, keep
+        self._pipeline, self._keep, self._output = pipeline, keep, output
+
+    def ask(self, place: int, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """Asks a registry for the schemas of these records, where it has to be asked. Nothing else happens."""
+        source = self._pipeline.sources[place]
+        if self.engine is not None and source.stream is not None and isinstance(source.format, Format):
+            self.engine._reader(source.format, source.stream.name, [record.value for record in records])
 
     def empty(self) -> None:
         """An engine that has seen nothing."""
@@ -121,6 +140,7 @@ class State:
             return
         pipeline, source = self._pipeline, self._pipeline.sources[place]
         assert source.stream is not None
+        assert isinstance(source.format, Format), "the pipeline has looked"
         # Scoring changes no state, so a replay leaves it out.
         wanted = results is not None
         outcome = self.engine.push_messages(
@@ -143,35 +163,46 @@ class State:
         ids = [f"{prefix}{records[i].offset}" for i in of]
         if len(of) != len(records):
             ids = _told_apart(ids)
-        values = outcome.encode(ids=ids, reasons=bool(pipeline.reasons))
+        values = outcome.encode(self._output, ids=ids, reasons=bool(pipeline.reasons))
         present = [value for value in values if value is not None]
-        if len(present) == len(records) == len(of) and max(map(len, present)) <= RECORD_BYTES_MAX:
+        if len(present) == len(records) == len(of) and max(_sizes(present, records)) <= RECORD_BYTES_MAX:
             # As it is nearly always: a row for each record.
-            results.keys += [record.key for record in records]
-            results.values += present
-            results.timestamps_ms += [record.timestamp for record in records]
+            results.add(records, present)
             return
         for i, value in zip(of, values, strict=True):
-            if value is not None and len(value) > RECORD_BYTES_MAX:
-                told = f"its row is {len(value)} bytes, more than the {RECORD_BYTES_MAX} that a message may have"
+            if value is None:
+                continue
+            (size,) = _sizes([value], [records[i]])
+            if size > RECORD_BYTES_MAX:
+                told = f"its row is {size} bytes, more than the {RECORD_BYTES_MAX} that a message may have"
                 results.refused.append((records[i], "too_large", told, "[]"))
-            elif value is not None:
-                record = records[i]
-                results.keys.append(record.key)
-                results.values.append(value)
-                results.timestamps_ms.append(record.timestamp)
+            else:
+                results.add([records[i]], [value])
 
 
 def _name(position: Position) -> str:
     return "-".join(f"{offset:020d}" for offset in position)
 
 
+def _sizes(values: Sequence[bytes], records: Sequence[ConsumerRecord[Any, Any]]) -> list[int]:
+    """Of each value together with the headers of its record."""
+    if not any(record.headers for record in records):
+        return list(map(len, values))
+    return [
+        len(value) + sum(len(name) + len(head or b"") for name, head in record.headers)
+        for value, record in zip(values, records, strict=True)
+    ]
+
+
 def _told_apart(ids: list[str]) -> list[str]:
-    """Of the rows of a message that has several: its id, a point, and their place in it."""
-    seen: Counter[str] = Counter()
+    """Of the rows of a message that has several: its id, a point, and their place in it. Others keep theirs.
+
+    So an id says nothing of what came together with the message.
+    """
+    several, seen = Counter(ids), Counter[str]()
     apart = []
     for each in ids:
-        apart.append(f"{each}.{seen[each]}")
+        apart.append(f"{each}.{seen[each]}" if several[each] > 1 else each)
         seen[each] += 1
     return apart
 

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastfeat.config import Settings
@@ -278,6 +278,7 @@ class Unit:
                 more = await self._reader.read(rows_max=settings.batch_rows - count, timeout_ms=max(1, int(left * 1e3)))
                 records = [a + b for a, b in zip(records, more, strict=True)]
                 count = sum(map(len, records))
+            await self._ask(records)
         except OffsetLost:
             raise
         except Exception as error:
@@ -305,6 +306,12 @@ class Unit:
         end = tuple(some[-1].offset + 1 if some else at for some, at in zip(records, begin, strict=True))
         await asyncio.sleep(0)
         return Processed(end)
+
+    async def _ask(self, records: Sequence[Sequence[Any]]) -> None:
+        """A registry may be slow to answer, or away: asked here, it holds up nobody else and changes nothing."""
+        for place, some in enumerate(records):
+            if some and getattr(self._pipeline.sources[place].format, "registry", None) is not None:
+                await asyncio.to_thread(self.state.ask, place, some)
 
     async def _publish(self, begin: Position, end: Position, token: str) -> Event:
         begun = time.perf_counter()
