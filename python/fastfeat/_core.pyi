@@ -22,7 +22,10 @@ __all__ = [
     "ScoreResult",
     "inspect_checkpoint",
     "registry",
+    "remove_stored",
     "restore_row",
+    "stored_bytes",
+    "stored_names",
 ]
 
 _Value: TypeAlias = float | bool | str | datetime | list[Any] | None
@@ -230,6 +233,7 @@ class Engine:
         idle_after_ns: int | None = None,
         late_events_max: int = 1_000,
         checkpoint: str | os.PathLike[str] | None = None,
+        store_options: Sequence[tuple[str, str]] = ...,
     ) -> Self: ...
     @property
     def names(self) -> tuple[str, ...]:
@@ -289,10 +293,17 @@ class Engine:
         """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:
         """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
-    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int, incremental: bool) -> Path:
+    def _checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        offsets: str,
+        keep: int,
+        incremental: bool,
+        store_options: Sequence[tuple[str, str]],
+    ) -> Path | str:
         """Writes all state, or what is new since the last one of a folder; where it is then."""
     @property
-    def _restored(self) -> tuple[str, Path, list[str]] | None:
+    def _restored(self) -> tuple[str, Path | str, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""
     def _time_chunks(self, events: list[tuple[str | None, Any]]) -> tuple[list[int], int, int]:
         """Nanoseconds of the engine alone by chunk of events, how many were pushed, how many refused."""
@@ -301,8 +312,19 @@ class Engine:
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
 
-def inspect_checkpoint(path: str | os.PathLike[str], key: list[tuple[str, str]]) -> str:
+def inspect_checkpoint(
+    path: str | os.PathLike[str], key: Sequence[tuple[str, str]], store_options: Sequence[tuple[str, str]]
+) -> str:
     """What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key."""
+
+def stored_names(folder: str) -> list[str]:
+    """Names of the files in a folder of an object store."""
+
+def stored_bytes(path: str) -> int:
+    """Bytes of a file in an object store."""
+
+def remove_stored(folder: str, names: Sequence[str]) -> None:
+    """Removes files of a folder in an object store; some that are not there do no harm."""
 
 def registry() -> dict[str, list[str]]:
     """Names of everything that a definition can say: `aggregations`, `windows`, `functions`, `codecs`."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastfeat import _core
 from fastfeat.places import checkpoint_path, is_address, option_pairs
 
-__all__ = ["Folder", "inspect_checkpoint"]
+__all__ = ["PART", "Folder", "inspect_checkpoint"]
 
 PART: Final = ".part"
 """Ends the names of files that are being written."""
@@ -23,7 +23,9 @@ def inspect_checkpoint(
     key: Mapping[str, str] | None = None,
     store_options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A file or a folder, of this machine or of a store by its address, as plain data: `manifest`, and by chain the files with their sections, counters and tables.
+    """A file or a folder, by its path or address, as plain data.
+
+    That is `manifest`, and by chain the files with their sections, counters and tables.
 
     Every checksum is looked at; what is damaged is told in `damage` of its file. With `key`, e.g. `{"card": "c-1"}`,
     `keys` has the events that each table of this key keeps. Raises CheckpointError where the disk cannot be read.
@@ -40,7 +42,9 @@ def inspect_checkpoint(
     ('whole', True, [{'time': '1970-01-01T00:00:00Z'}])
     """
     pairs = [(str(name), str(value)) for name, value in (key or {}).items()]
-    found: dict[str, Any] = json.loads(_core.inspect_checkpoint(checkpoint_path(path), pairs, option_pairs(store_options)))
+    found: dict[str, Any] = json.loads(
+        _core.inspect_checkpoint(checkpoint_path(path), pairs, option_pairs(store_options))
+    )
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from fastfeat.errors import shown
 
@@ -16,7 +16,7 @@ ADDRESS: Final = re.compile(r"[A-Za-z0-9+.-]{2,}://")
 BROKEN: Final = re.compile(r"(s3a?|gs|az|adl|azure|abfss?|memory|file):/(?!/)")
 
 
-def is_address(path: str | os.PathLike[str]) -> bool:
+def is_address(path: str | os.PathLike[str]) -> TypeGuard[str]:
     """Whether it leads to a store rather than to a file of this machine by its path.
 
     >>> is_address("s3://bucket/payments"), is_address("checkpoints/payments")
@@ -48,6 +48,8 @@ def option_pairs(options: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     pairs = []
     for name, value in options.items():
         if not isinstance(name, str) or not isinstance(value, (str, bool, int)):
-            raise TypeError(f"the store option {shown(name)} has a {type(value).__name__}; write a text, number or bool")
+            raise TypeError(
+                f"the store option {shown(name)} has a {type(value).__name__}; write a text, number or bool"
+            )
         pairs.append((name, str(value).lower() if isinstance(value, bool) else str(value)))
     return pairs

@@ -8,10 +8,10 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from fastfeat.avro_rows import AvroOutput
+from fastfeat.checkpoints import Folder
 from fastfeat.config import Settings
 from fastfeat.engine import Engine
 from fastfeat.errors import CheckpointError, DefinitionError, FastfeatError, SchemaRegistryError
@@ -197,7 +197,8 @@ class Worker:
     def _state(self, number: int) -> State | Router:
         if isinstance(self.pipeline, Repartition):
             return Router(self.pipeline)
-        folder = Path(self.settings.checkpoint or self.pipeline.checkpoint) / self.settings.group / f"{number:05d}"
+        place = self.settings.checkpoint or self.pipeline.checkpoint
+        folder = Folder(place, self.settings.group, f"{number:05d}")
         return State(self.pipeline, folder, keep=self.settings.checkpoint_keep, output=self._output)
 
     def _publisher(self, number: int) -> Publisher:
