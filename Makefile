@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-memory bench-smoke bench-worker test-broker-long bench-compare bench-plot stubs lock wheel clean
+.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-memory bench-smoke bench-worker test-broker-long soak bench-compare bench-plot stubs lock wheel clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,8 +50,11 @@ test-python: develop
 	$(BIN)/python -m pytest tests
 
 test-broker-long: develop ## the faults of the worker's tests in large numbers, on a real Kafka: an hour or more
-	FASTFEAT_KILLS=200 FASTFEAT_STOPS=50 FASTFEAT_REBALANCES=100 FASTFEAT_BROKER_KILLS=50 FASTFEAT_FRAMES=1000 FASTFEAT_SCHEDULES=50000 \
+	FASTFEAT_KILLS=200 FASTFEAT_STOPS=50 FASTFEAT_REBALANCES=100 FASTFEAT_BROKER_KILLS=50 FASTFEAT_FRAMES=1000 FASTFEAT_SCHEDULES=1000000 \
 	FASTFEAT_SECONDS=1800 $(BIN)/python -m pytest tests/kafka tests/test_protocol.py --timeout 7200
+
+soak: develop ## a worker for eight hours: memory, file descriptors and threads stay what they were
+	FASTFEAT_SOAK_SECONDS=28800 FASTFEAT_SECONDS=1800 $(BIN)/python -m pytest tests/kafka/test_soak.py --timeout 30000
 
 bench-worker: develop ## a worker's throughput and latency, beside a bare loop of aiokafka
 	$(BIN)/python benches/worker/run.py

@@ -10,7 +10,7 @@ from fastfeat.protocol import Protocol
 from fastfeat.testing import Driver, Fenced, MemoryLog, Store
 
 EVENTS = 25
-SCHEDULES = int(os.environ.get("FASTFEAT_SCHEDULES", "2000"))
+SCHEDULES = int(os.environ.get("FASTFEAT_SCHEDULES", "5000"))
 
 
 def expected(log, inputs):
@@ -24,11 +24,24 @@ def expected(log, inputs):
     return rows
 
 
+class Checked(Store):
+    """No checkpoint is ahead of what is committed."""
+
+    def __init__(self, log, keep):
+        super().__init__(keep)
+        self.log = log
+
+    def write(self, position, state):
+        assert all(a <= b for a, b in zip(position, self.log.committed, strict=True))
+        super().write(position, state)
+
+
 def run(seed, inputs, protocol=Protocol, shared_name=True, late=True):
     """Owners that are killed, replaced, come back as zombies; at last one is left alone until all is read."""
     choose = random.Random(seed)
     numbers = itertools.count()
-    log, store, owners, quiet = MemoryLog(), Store(keep=choose.choice([1, 2, 3])), [], False
+    log, owners, quiet = MemoryLog(), [], False
+    store = Checked(log, keep=choose.choice([1, 2, 3]))
     for place in range(inputs):
         log.read(f"in{place}").extend(f"{place}-{number}" for number in range(EVENTS))
     risk = choose.choice([0.0, 0.02, 0.1, 0.3])
@@ -38,7 +51,7 @@ def run(seed, inputs, protocol=Protocol, shared_name=True, late=True):
             return "ok"
         if step == "commit":
             return choose.choice(["abort", "lost", "unanswered", *(["resent"] if late else [])])
-        return "fail"
+        return choose.choice(["fail", "unsynced"]) if step == "snapshot" else "fail"
 
     def begin():
         name = "app-0" if shared_name else f"app-0-{len(log.epochs)}"
@@ -93,20 +106,27 @@ def right(log, inputs):
     return log.committed == (EVENTS,) * inputs and events == whole and rows == expected(log, inputs)
 
 
+def harmed(*schedule, **options):
+    try:
+        return not right(*run(*schedule, **options))
+    except AssertionError:
+        return True
+
+
 @pytest.mark.parametrize("inputs", [1, 2])
 def test_every_row_once_and_made_by_the_right_state(inputs):
     wrong = [seed for seed in range(SCHEDULES) if not right(*run(seed, inputs))]
-    assert not wrong
+    assert not wrong, f"again with FASTFEAT_SEED={wrong[0]} pytest tests/test_protocol.py -k one_seed -s"
 
 
 def test_without_a_new_producer_a_late_commit_does_harm():
     """The twin: it has to fail, or the test above sees nothing."""
     careless = lambda name: Protocol(name, replace_producer=False)  # noqa: E731
-    assert any(not right(*run(seed, 1, careless)) for seed in range(SCHEDULES))
+    assert any(harmed(seed, 1, careless) for seed in range(SCHEDULES))
 
 
 def test_with_a_name_for_each_owner_zombies_do_harm():
-    assert any(not right(*run(seed, 1, shared_name=False, late=False)) for seed in range(SCHEDULES))
+    assert any(harmed(seed, 1, shared_name=False, late=False) for seed in range(SCHEDULES))
 
 
 def test_an_owner_that_is_told_to_stop_stops_at_a_committed_position():
@@ -132,3 +152,35 @@ def test_an_owner_that_is_told_to_stop_does_not_try_again():
     for _ in range(3):
         driver.step()
     assert driver.closed
+
+
+def test_a_state_that_cannot_be_written_down_any_more_is_made_anew():
+    log, store, asked = MemoryLog(), Store(), []
+    log.read("in0").extend("abcdef")
+
+    def fate(step):
+        asked.append(step)
+        return "unsynced" if step == "snapshot" and asked.count("snapshot") == 2 else "ok"
+
+    driver = Driver(log, store, inputs=1, fate=fate, chosen=lambda n: n - 1)
+    while log.committed != (6,):
+        driver.step()
+    state = driver.state
+    driver.machine.snapshot_due = True
+    for _ in range(20):
+        driver.step()
+    assert asked.count("snapshot") == 2
+    assert list(store.states) == [(0,)], "the second one was not written"
+    driver.machine.snapshot_due = True
+    for _ in range(10):
+        driver.step()
+    assert store.states[(6,)] == state == driver.state
+    assert len(log.read("out")) == 6
+
+
+@pytest.mark.skipif("FASTFEAT_SEED" not in os.environ, reason="one seed, told by FASTFEAT_SEED, as a failure prints it")
+def test_one_seed():
+    for inputs in (1, 2):
+        log, _ = run(int(os.environ["FASTFEAT_SEED"]), inputs)
+        print(f"{inputs} inputs, committed {log.committed}, rows {log.read('out')}\nexpected {expected(log, inputs)}")
+        assert right(log, inputs)

@@ -18,9 +18,11 @@ __all__ = [
     "Outcome",
     "Plan",
     "Reason",
+    "RecordBatch",
     "Row",
     "ScoreResult",
     "inspect_checkpoint",
+    "record_batches",
     "registry",
     "remove_stored",
     "restore_row",
@@ -305,12 +307,28 @@ class Engine:
     @property
     def _restored(self) -> tuple[str, Path | str, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""
+    @property
+    def _unsynced(self) -> bool:
+        """Whether a sync of a checkpoint has failed, so that this engine writes no more."""
     def _time_chunks(self, events: list[tuple[str | None, Any]]) -> tuple[list[int], int, int]:
         """Nanoseconds of the engine alone by chunk of events, how many were pushed, how many refused."""
     def _time_stages(self, events: list[tuple[str | None, Any]]) -> dict[str, int]:
         """Nanoseconds of each stage over all events."""
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
+
+@final
+class RecordBatch:
+    """Messages of one partition, laid out as brokers keep them."""
+
+    @property
+    def count(self) -> int:
+        """How many messages it has."""
+    @property
+    def size(self) -> int:
+        """Its bytes, once it is sealed."""
+    def seal(self, producer: int, epoch: int, sequence: int, transactional: bool) -> bytes:
+        """The batch as it is sent by this producer."""
 
 def inspect_checkpoint(
     path: str | os.PathLike[str], key: Sequence[tuple[str, str]], store_options: Sequence[tuple[str, str]]
@@ -325,6 +343,15 @@ def stored_bytes(path: str) -> int:
 
 def remove_stored(folder: str, names: Sequence[str]) -> None:
     """Removes files of a folder in an object store; some that are not there do no harm."""
+
+def record_batches(
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes | None],
+    timestamps: Sequence[int],
+    headers: Sequence[Sequence[tuple[str, bytes | None]]] | None,
+    bytes_max: int,
+) -> list[RecordBatch]:
+    """Messages in order, in as few batches as `bytes_max` lets; one that is longer has a batch of its own."""
 
 def registry() -> dict[str, list[str]]:
     """Names of everything that a definition can say: `aggregations`, `windows`, `functions`, `codecs`."""

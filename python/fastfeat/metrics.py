@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,7 +10,9 @@ from typing import Any, Final
 
 __all__ = ["Counters", "Histogram", "collector"]
 
-BOUNDS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BOUNDS_SECONDS: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
 
 
 class Histogram:
@@ -55,6 +58,9 @@ class Counters:
         self.lag: int | None = None
         self.failures: Counter[tuple[str, str]] = Counter()
         self.codes: Counter[str] = Counter()
+        self.rules: Counter[str] = Counter()
+        self.state_at: float | None = None
+        """When what could be restored was the state of now: seconds of the monotonic clock."""
         self.times: dict[str, Histogram] = {}
         self.engine: Mapping[str, Any] = {}
         """The engine's own counters, as they were when it was last at rest."""
@@ -73,6 +79,7 @@ class Counters:
         self.rows += len(results.values)
         self.dead_letters += len(results.refused)
         self.codes.update(code for _, code, *_ in results.refused)
+        self.rules.update(results.rules)
         self.transactions += 1
         self.tainted += tainted
 
@@ -93,9 +100,22 @@ TOTALS: Final = {
 ENGINE: Final = {"keys": "keys held", "state_bytes": "bytes of state"}
 
 
-def collector(units: Callable[[], Iterable[tuple[int, Counters]]], worker: Callable[[], Mapping[str, float]]) -> Any:
-    """A collector for a Prometheus registry. `worker` gives gauges of the worker as a whole."""
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+def collector(
+    units: Callable[[], Iterable[tuple[int, Counters]]],
+    worker: Callable[[], Mapping[str, float]],
+    versions: Callable[[], Mapping[str, str]],
+    lateness_s: Mapping[str, float],
+) -> Any:
+    """A collector for a Prometheus registry.
+
+    `worker` gives gauges of the worker as a whole, `versions` those of what it runs, `lateness_s` that of each stream.
+    """
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+        InfoMetricFamily,
+    )
 
     class Collector:
         def collect(self) -> Iterator[Any]:
@@ -116,6 +136,19 @@ def collector(units: Callable[[], Iterable[tuple[int, Counters]]], worker: Calla
             times = HistogramMetricFamily(
                 "fastfeat_batch_seconds", "seconds that a stage took for a batch", labels=["partition", "stage"]
             )
+            rules = CounterMetricFamily(
+                "fastfeat_broken_rules", "messages refused, by each rule that they broke", labels=["partition", "rule"]
+            )
+            age = GaugeMetricFamily(
+                "fastfeat_checkpoint_age_seconds",
+                "how long ago the state was written down or restored",
+                labels=["partition"],
+            )
+            mark = GaugeMetricFamily(
+                "fastfeat_watermark_seconds",
+                "event time, in seconds since 1970, before which events come too late",
+                labels=["partition", "stream"],
+            )
             engine = {
                 name: GaugeMetricFamily(f"fastfeat_{name}", text, labels=["partition"]) for name, text in ENGINE.items()
             }
@@ -125,6 +158,13 @@ def collector(units: Callable[[], Iterable[tuple[int, Counters]]], worker: Calla
                     letters.add_metric([label, code], count)
                 for (action, fault), count in sorted(counters.failures.items()):
                     failures.add_metric([label, action, fault], count)
+                for rule, count in sorted(counters.rules.items()):
+                    rules.add_metric([label, rule], count)
+                if counters.state_at is not None:
+                    age.add_metric([label], time.monotonic() - counters.state_at)
+                for stream, about in sorted(counters.engine.get("streams", {}).items()):
+                    if about["newest"] is not None:
+                        mark.add_metric([label, stream], about["newest"].timestamp() - lateness_s.get(stream, 0.0))
                 if counters.lag is not None:
                     lag.add_metric([label], counters.lag)
                 size.add_metric([label], counters.checkpoint_bytes)
@@ -133,7 +173,8 @@ def collector(units: Callable[[], Iterable[tuple[int, Counters]]], worker: Calla
                 for name, family in engine.items():
                     if name in counters.engine:
                         family.add_metric([label], counters.engine[name])
-            yield from (letters, failures, lag, size, times, *engine.values())
+            yield from (letters, rules, failures, lag, mark, size, age, times, *engine.values())
+            yield InfoMetricFamily("fastfeat_running", "what this worker runs", value=dict(versions()))
             for name, value in worker().items():
                 yield GaugeMetricFamily(f"fastfeat_{name}", name.replace("_", " "), value=value)
 

@@ -58,6 +58,8 @@ class Fault(enum.Enum):
     """It may have happened, or happen yet."""
     FENCED = "fenced"
     """Another owner has started a producer of this partition."""
+    UNSYNCED = "unsynced"
+    """A checkpoint could not be made to last, and this state cannot be written down any more."""
     FATAL = "fatal"
     """No repetition helps."""
 
@@ -316,7 +318,11 @@ class Protocol:
         if failed.fault is Fault.FATAL or self._attempt >= self._attempts_max:
             return Close(failed.error)
         if isinstance(doing, Snapshot):
-            # The state is as good as before; the next one is tried when it is due.
+            # The state is as good as before; the next one is tried when it is due. One that cannot be written down any
+            # more is made anew, of the last checkpoint and the events since.
+            if failed.fault is Fault.UNSYNCED and not self.stopping:
+                self._position = self._waiting = None
+                return AskCommitted()
             return self._go_on()
         if self.stopping:
             # Who comes next finds out what became of it.

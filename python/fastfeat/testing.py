@@ -236,8 +236,8 @@ class Driver:
                 rows = [("out", row) for row in self.made]
                 return (yield from self._transaction(last, token, [*rows, *journal]))
             case Snapshot(position=position):
-                if self.fate("snapshot") != "ok":
-                    return Failed(Fault.RETRIABLE)
+                if (fate := self.fate("snapshot")) != "ok":
+                    return Failed(Fault.UNSYNCED if fate == "unsynced" else Fault.RETRIABLE)
                 self.store.write(position, self.state)
                 return Done()
             case Wait():

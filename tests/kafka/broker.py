@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -39,6 +40,23 @@ auto.create.topics.enable=false
 num.network.threads=2
 num.io.threads=4
 """
+
+
+SECURE = """
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
+listener.name.secure.ssl.keystore.location={store}
+listener.name.secure.ssl.keystore.password={password}
+listener.name.secure.ssl.keystore.type=PKCS12
+listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {users};
+listener.name.secure.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:worker
+"""
+PASSWORD = "s3cret-of-tests"
+USERS = ("worker", "stranger")
+"""The first may do anything, the other one nothing."""
 
 
 class BrokerError(Exception):
@@ -78,7 +96,7 @@ class Broker:
     `proxied`: a port to listen on, and the port that it tells those to use who come there.
     """
 
-    def __init__(self, folder: Path, *, proxied: tuple[int, int] | None = None) -> None:
+    def __init__(self, folder: Path, *, proxied: tuple[int, int] | None = None, secure: bool = False) -> None:
         self.folder = folder
         self.port, self.controller = free_port(), free_port()
         listener, advertised = proxied or (0, 0)
@@ -93,7 +111,37 @@ class Broker:
             )
         )
         self.process: subprocess.Popen[bytes] | None = None
-        self._java("kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER, "-c", str(self.properties))
+        scram = self._secure() if secure else []
+        self._java(
+            "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER, "-c", str(self.properties), *scram
+        )
+
+    def _secure(self) -> list[str]:
+        """A door with TLS and SASL: its port, its certificate, its users."""
+        self.secure_port, store = free_port(), self.folder / "store.p12"
+        self.certificate = self.folder / "certificate.pem"
+        keytool = [
+            "keytool",
+            "-keystore",
+            str(store),
+            "-storetype",
+            "PKCS12",
+            "-storepass",
+            PASSWORD,
+            "-alias",
+            "broker",
+        ]
+        made = ["-genkeypair", "-keyalg", "RSA", "-dname", "CN=broker", "-ext", "san=ip:127.0.0.1,dns:localhost"]
+        for command in ([*keytool, *made], [*keytool, "-exportcert", "-rfc", "-file", str(self.certificate)]):
+            subprocess.run(command, capture_output=True, check=True)
+        text = self.properties.read_text()
+        for line in ("listeners", "advertised.listeners"):
+            text = re.sub(rf"(?m)^({re.escape(line)}=.*)$", rf"\1,SECURE://127.0.0.1:{self.secure_port}", text)
+        users = " ".join(f'user_{user}="{PASSWORD}"' for user in USERS)
+        text = re.sub(r"(?m)^listener.security.protocol.map=.*$", "", text)
+        self.properties.write_text(text + SECURE.format(store=store, password=PASSWORD, users=users))
+        kinds = [(kind, user) for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512") for user in USERS]
+        return [part for k, user in kinds for part in ("--add-scram", f"{k}=[name={user},password={PASSWORD}]")]
 
     @property
     def address(self) -> str:

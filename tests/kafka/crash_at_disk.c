@@ -1,6 +1,8 @@
 /* Kills the process with SIGKILL before or after its n-th write, fsync, rename or unlink of a checkpoint.
-   CRASH_AT_DISK=rename.before:2; preloaded by tests/kafka/test_crashes.py. */
+   CRASH_AT_DISK=rename.before:2; preloaded by tests/kafka/test_crashes.py.
+   FAIL_WHILE=/a/file: while there is such a file, writes (or with FAIL_CALL=fsync, syncs) of a checkpoint fail. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +23,14 @@ static void reached(const char *call, const char *when, const char *path) {
     if (--left <= 0) kill(getpid(), SIGKILL);
 }
 
+static int fails(const char *call, const char *path, int number) {
+    const char *file = getenv("FAIL_WHILE"), *which = getenv("FAIL_CALL");
+    if (file == NULL || path == NULL || strstr(path, ".ff") == NULL) return 0;
+    if (strcmp(which == NULL ? "write" : which, call) != 0 || access(file, F_OK) != 0) return 0;
+    errno = number;
+    return 1;
+}
+
 static const char *path_of(int descriptor, char *buffer, size_t size) {
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
@@ -34,7 +44,9 @@ ssize_t write(int descriptor, const void *data, size_t size) {
     static ssize_t (*real)(int, const void *, size_t);
     char buffer[4096];
     if (real == NULL) real = dlsym(RTLD_NEXT, "write");
-    const char *path = getenv("CRASH_AT_DISK") == NULL ? NULL : path_of(descriptor, buffer, sizeof buffer);
+    int asked = getenv("CRASH_AT_DISK") != NULL || getenv("FAIL_WHILE") != NULL;
+    const char *path = asked ? path_of(descriptor, buffer, sizeof buffer) : NULL;
+    if (fails("write", path, ENOSPC)) return -1;
     reached("write", "before", path);
     /* Half of it, so that a file ends in the middle. */
     const char *wanted = getenv("CRASH_AT_DISK");
@@ -52,6 +64,7 @@ int fsync(int descriptor) {
     char buffer[4096];
     if (real == NULL) real = dlsym(RTLD_NEXT, "fsync");
     const char *path = path_of(descriptor, buffer, sizeof buffer);
+    if (fails("fsync", path, EIO)) return -1;
     reached("fsync", "before", path);
     int result = real(descriptor);
     reached("fsync", "after", path);

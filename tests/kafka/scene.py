@@ -43,6 +43,13 @@ def payments(count, seed=7, begin=0, cards=40):
     return made
 
 
+def until(condition, seconds=30):
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds
+        time.sleep(0.1)
+
+
 class Scene:
     def __init__(self, address, name, folder, *, partitions=2, target="pipeline", model=None):
         self.address, self.name, self.folder, self.partitions, self.target = address, name, folder, partitions, target

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from kafka.crashing import POINTS
-from kafka.scene import Scene, payments
+from kafka.scene import Scene, payments, until
 
 KILLS = int(os.environ.get("FASTFEAT_KILLS", "10"))
 DISK_POINTS = [f"{call}.{when}" for call in ("write", "fsync", "rename", "unlink") for when in ("before", "after")]
@@ -93,3 +93,41 @@ def test_state_that_is_forgotten_is_seen(scene, monkeypatch):
     scene.wait()
     with pytest.raises(AssertionError, match="other values"):
         scene.assert_exactly_once()
+
+
+def written_after(scene, newest):
+    return max(map(position_of, (scene.folder / "checkpoints").rglob("*.ff")), default=0) > newest
+
+
+def position_of(path):
+    return int(path.stem) if path.stem.isdigit() else 0
+
+
+@pytest.mark.parametrize("call", ["write", "fsync"])
+def test_a_disk_that_fails_for_a_while_costs_no_event_and_checkpoints_go_on(scene, monkeypatch, shim, call):
+    """A full disk costs nothing; after a sync that failed the state is made anew, and the worker goes on by itself."""
+    bad = scene.folder / "bad"
+    for name, value in {"LD_PRELOAD": shim, "FAIL_WHILE": bad, "FAIL_CALL": call}.items():
+        monkeypatch.setenv(name, str(value))
+    scene.send(payments(600))
+    process = scene.worker(checkpoint_every_s=0.1)
+    monkeypatch.undo()
+    scene.wait()
+    until(lambda: written_after(scene, 0))
+    bad.touch()
+    scene.send(payments(600, seed=8, begin=600))
+    until(lambda: "Snapshot failed" in scene.logs())
+    scene.send(payments(600, seed=9, begin=1_200))
+    scene.wait()
+    bad.unlink()
+    newest = max(map(position_of, (scene.folder / "checkpoints").rglob("*.ff")))
+    scene.send(payments(600, seed=10, begin=1_800))
+    scene.wait()
+    until(lambda: written_after(scene, newest))
+    assert process.poll() is None
+    logs = "".join(path.read_text() for path in scene.folder.glob("worker-*.log"))
+    assert ('"fault": "unsynced"' in logs) == (call == "fsync")
+    assert ('"message": "replayed"' in logs) == (call == "fsync"), "only a state that is lost is made anew"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    scene.assert_exactly_once()

@@ -3,12 +3,13 @@
 import os
 import random
 import signal
+import threading
 import time
 
 import pytest
 from kafka.broker import Broker, free_port
 from kafka.proxy import END_TXN, PRODUCE, Proxy
-from kafka.scene import Scene, payments
+from kafka.scene import Scene, payments, until
 
 STOPS = int(os.environ.get("FASTFEAT_STOPS", "3"))
 REBALANCES = int(os.environ.get("FASTFEAT_REBALANCES", "5"))
@@ -94,6 +95,38 @@ def test_the_broker_is_killed_and_stopped(own, name, tmp_path):
         scene.close()
 
 
+def test_the_broker_is_killed_in_mid_commit(own, name, tmp_path):
+    """Between the frame that ends a transaction and its answer, within a few milliseconds."""
+    choose, aim = random.Random(7), {"armed": False, "killed": 0}
+
+    def kill():
+        own.kill()
+        aim["killed"] += 1
+
+    def fate(api_key):
+        if api_key == END_TXN and aim["armed"]:
+            aim["armed"] = False
+            threading.Timer(choose.uniform(0, 0.006), kill).start()
+        return "pass"
+
+    proxy = Proxy(own.door, own.listener, fate)
+    scene = Scene(own.address, name, tmp_path)
+    scene.settings |= {"servers": f"127.0.0.1:{own.door}", "batch_rows": 50}
+    try:
+        scene.worker()
+        for number in range(BROKER_KILLS):
+            scene.send(payments(1_000, seed=number, begin=1_000 * number))
+            scene.wait(share=(number + 0.3) / (number + 1))
+            aim["armed"] = True
+            until(lambda number=number: aim["killed"] > number)
+            own.start()
+        scene.wait()
+        scene.assert_exactly_once()
+    finally:
+        scene.close()
+        proxy.stop()
+
+
 def through_a_proxy(own, name, tmp_path, fate, module="fastfeat", **options):
     proxy = Proxy(own.door, own.listener, fate, **options)
     scene = Scene(own.address, name, tmp_path)
@@ -108,6 +141,33 @@ def through_a_proxy(own, name, tmp_path, fate, module="fastfeat", **options):
         scene.close()
         proxy.stop()
     return proxy
+
+
+def test_one_that_was_cut_off_does_not_shut_out_its_successor(own, name, tmp_path):
+    """It comes back while another one owns its partitions: the group says so before it starts a producer."""
+    cut = {"off": False}
+    proxy = Proxy(own.door, own.listener, lambda api_key: "cut" if cut["off"] else "pass")
+    scene = Scene(own.address, name, tmp_path)
+    settings = {"session_timeout_ms": 1_500, "publish_deadline_ms": 500, "request_timeout_ms": 1_000}
+    try:
+        scene.send(payments(1_000))
+        scene.worker(servers=f"127.0.0.1:{own.door}", **settings)
+        scene.wait()
+        for number in range(2):
+            cut["off"] = True
+            scene.send(payments(500, seed=20 + number, begin=1_000 + 1_000 * number))
+            scene.worker(**settings)
+            scene.wait()
+            cut["off"] = False
+            scene.send(payments(500, seed=30 + number, begin=1_500 + 1_000 * number))
+            scene.wait()
+            time.sleep(2.0)
+        scene.assert_exactly_once()
+        for successor in sorted(tmp_path.glob("worker-*.log"))[1:]:
+            assert '"fault": "fenced"' not in successor.read_text()
+    finally:
+        scene.close()
+        proxy.stop()
 
 
 def test_frames_held_dropped_and_late(own, name, tmp_path):

@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from fastfeat import Engine
 from kafka import app_of_a_user as app
 from kafka.broker import free_port
-from kafka.scene import HERE, Scene, payments
+from kafka.scene import HERE, Scene, payments, until
 
 
 @pytest.fixture
@@ -42,11 +42,8 @@ def get(port, path, token=None):
         return 0, str(error)
 
 
-def until(condition, seconds=30):
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds
-        time.sleep(0.1)
+def value_of(text, name):
+    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
 
 
 def test_health_and_metrics(scene):
@@ -65,6 +62,19 @@ def test_health_and_metrics(scene):
     expected, _ = scene.expected()
     assert sum(float(line.split()[-1]) for line in rows) == sum(map(len, expected.values()))
     assert 'code="undecodable"' in text
+    assert 'fastfeat_broken_rules_total{partition="0",rule="ge"}' in text
+    newest = {number: max(json.loads(value)["ts"] for value in values if value[-1:] == b"}" and b"-1.0" not in value)
+              for (_, number), values in scene.sent.items()}  # fmt: skip
+    for number in range(scene.partitions):
+        assert value_of(text, f'fastfeat_watermark_seconds{{partition="{number}",stream="payments"}}') == (
+            newest[number] / 1_000 - 5.0
+        )
+        assert 0 <= value_of(text, f'fastfeat_checkpoint_age_seconds{{partition="{number}"}}') < 30
+    assert f'definition="{app.features.fingerprint}"' in next(
+        line for line in text.splitlines() if line.startswith("fastfeat_running_info{")
+    )
+    for stage in ("wait", "push", "publish", "added"):
+        assert f'fastfeat_batch_seconds_bucket{{le="0.0005",partition="0",stage="{stage}"}}' in text
     assert 'fastfeat_batch_seconds_bucket{le="+Inf",partition="0",stage="publish"}' in text
     assert "s3cret" not in scene.logs()
     process.send_signal(signal.SIGTERM)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,10 +22,11 @@ __all__ = ["Batch", "Offsets", "Plain", "PublishError", "Publisher", "Transactio
 
 DROP_SECONDS_MAX: Final = 2.0
 START_SECONDS_MAX: Final = 60.0
-BATCH_BYTES: Final = 512 * 1_024
+BATCH_BYTES: Final = 1_000_000
+"""Below what brokers take by default. Batches of a partition go out one after another, so that few are better."""
 BATCH_BYTES_MIN: Final = 8 * 1_024
 
-Header = tuple[str, bytes]
+Header = tuple[str, bytes | None]
 Offsets = Mapping[tuple[str, int], tuple[int, str]]
 """By topic and partition: the next offset, and what is kept beside it."""
 
@@ -56,16 +58,76 @@ class Commit(Protocol):
         """Raises if they may not have been committed."""
 
 
+class Packed(Protocol):
+    """A batch that is laid out already."""
+
+    @property
+    def count(self) -> int:
+        """How many messages it has."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+
+    def seal(self, producer: int, epoch: int, sequence: int, transactional: bool) -> bytes:
+        """As it is sent by this producer."""
+
+
+Pack = Callable[
+    [Sequence[bytes | None], Sequence[bytes | None], Sequence[int], Sequence[Sequence[Header]] | None, int],
+    Sequence[Packed],
+]
+"""Keys, values, timestamps, headers and the most bytes: batches."""
+
+
+class _Built:
+    """What aiokafka's producer asks of a batch of its own, answered for one that is packed."""
+
+    def __init__(self, packed: Packed, transactional: bool) -> None:
+        self._packed, self._transactional = packed, transactional
+        self._state, self._bytes = (-1, -1, -1), b""
+
+    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
+        self._state = (producer_id, producer_epoch, base_sequence)
+
+    def _build(self) -> bytes:
+        self._bytes = self._bytes or self._packed.seal(*self._state, self._transactional)
+        return self._bytes
+
+    def size(self) -> int:
+        return self._packed.size
+
+    def record_count(self) -> int:
+        return self._packed.count
+
+    def close(self) -> None:
+        pass
+
+    def closed(self) -> bool:
+        return True
+
+
 class Publisher:
     """Starts and drops a producer; what publishing means is told by its two kinds."""
 
-    def __init__(self, connection: Mapping[str, Any], *, deadline_s: float, compression: str | None = None) -> None:
+    def __init__(
+        self,
+        connection: Mapping[str, Any],
+        *,
+        deadline_s: float,
+        compression: str | None = None,
+        pack: Pack | None = None,
+    ) -> None:
+        """With `pack` batches are laid out by it, and else, or where they are compressed, message by message."""
+        self._pack = pack if compression is None else None
         self._connection = dict(connection)
         self._deadline_s = deadline_s
         self._compression = compression
         self._batch_bytes = BATCH_BYTES
         self._producer: AIOKafkaProducer | None = None
         self._failures = 0
+        self.handed_at = 0.0
+        """When the last messages were handed over to the producer: seconds of `perf_counter`."""
 
     def _options(self) -> dict[str, Any]:
         return {}
@@ -157,20 +219,27 @@ class Publisher:
     async def _send(self, producer: AIOKafkaProducer, batches: Sequence[Batch]) -> list[asyncio.Future[Any]]:
         futures = []
         for batch in batches:
-            builder = producer.create_batch()
-            headers = batch.headers or [()] * len(batch.keys)
-            append = builder.append
-            for key, value, timestamp, heads in zip(
-                batch.keys, batch.values, batch.timestamps_ms, headers, strict=True
-            ):
-                if append(key=key, value=value, timestamp=timestamp, headers=list(heads)) is None:
-                    futures.append(await producer.send_batch(builder, batch.topic, partition=batch.partition))
-                    builder = producer.create_batch()
-                    append = builder.append
-                    append(key=key, value=value, timestamp=timestamp, headers=list(heads))
-            if builder.record_count():
-                futures.append(await producer.send_batch(builder, batch.topic, partition=batch.partition))
+            for built in self._packed(batch) if self._pack is not None else self._appended(producer, batch):
+                futures.append(await producer.send_batch(built, batch.topic, partition=batch.partition))
+        self.handed_at = time.perf_counter()
         return futures
+
+    def _packed(self, batch: Batch) -> list[_Built]:
+        assert self._pack is not None
+        transactional = "transactional_id" in self._options()
+        packed = self._pack(batch.keys, batch.values, batch.timestamps_ms, batch.headers, self._batch_bytes)
+        return [_Built(each, transactional) for each in packed]
+
+    def _appended(self, producer: AIOKafkaProducer, batch: Batch) -> Iterator[Any]:
+        builder = producer.create_batch()
+        headers = batch.headers or [()] * len(batch.keys)
+        for key, value, timestamp, heads in zip(batch.keys, batch.values, batch.timestamps_ms, headers, strict=True):
+            if builder.append(key=key, value=value, timestamp=timestamp, headers=list(heads)) is None:
+                yield builder
+                builder = producer.create_batch()
+                builder.append(key=key, value=value, timestamp=timestamp, headers=list(heads))
+        if builder.record_count():
+            yield builder
 
 
 class Transactional(Publisher):
@@ -185,8 +254,9 @@ class Transactional(Publisher):
         transaction_timeout_ms: int,
         deadline_s: float,
         compression: str | None = None,
+        pack: Pack | None = None,
     ) -> None:
-        super().__init__(connection, deadline_s=deadline_s, compression=compression)
+        super().__init__(connection, deadline_s=deadline_s, compression=compression, pack=pack)
         self._id, self._group, self._timeout_ms = transactional_id, group, transaction_timeout_ms
 
     def _options(self) -> dict[str, Any]:
@@ -210,9 +280,15 @@ class Plain(Publisher):
     """Rows first, then the positions: after a failure in between, rows come twice."""
 
     def __init__(
-        self, connection: Mapping[str, Any], *, commit: Commit, deadline_s: float, compression: str | None = None
+        self,
+        connection: Mapping[str, Any],
+        *,
+        commit: Commit,
+        deadline_s: float,
+        compression: str | None = None,
+        pack: Pack | None = None,
     ) -> None:
-        super().__init__(connection, deadline_s=deadline_s, compression=compression)
+        super().__init__(connection, deadline_s=deadline_s, compression=compression, pack=pack)
         self._commit = commit
 
     async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
@@ -242,6 +318,7 @@ def _told(error: BaseException, what: str) -> PublishError:
         errors.TopicAuthorizationFailedError,
         errors.GroupAuthorizationFailedError,
         errors.AuthenticationFailedError,
+        errors.SaslAuthenticationFailed,
         errors.UnsupportedVersionError,
     )
     fault = Fault.FENCED if isinstance(error, fenced) else Fault.FATAL if isinstance(error, fatal) else Fault.AMBIGUOUS

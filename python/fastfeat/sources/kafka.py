@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,6 +56,7 @@ class Membership:
         self.rebalances = 0
         self.error: BaseException | None = None
         self._topics = tuple(topics)
+        self._confirm_s = session_timeout_ms / 1_000
         self._options = dict(connection) | {
             "group_id": group,
             "group_instance_id": instance,
@@ -121,6 +123,16 @@ class Membership:
                 await asyncio.sleep(KEEPER_MS / 1_000)
             await asyncio.sleep(0.05)
 
+    async def confirm(self, number: int) -> bool:
+        """Whether the group itself says, now, that this worker is a member that owns the partition."""
+        assert self._consumer is not None
+        coordinator = self._consumer._coordinator
+        if number not in self.owned or coordinator.coordinator_id is None or coordinator.generation < 0:
+            return False
+        # Its own heartbeats may be due only later.
+        confirmed = await asyncio.wait_for(coordinator._do_heartbeat(), self._confirm_s)
+        return bool(confirmed) and number in self.owned
+
     async def commit(self, offsets: Offsets) -> None:
         """Commits positions outside transactions, as a member: one that was put out is refused."""
         from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -157,8 +169,21 @@ class Topics:
 
     async def partitions(self, topics: Sequence[str]) -> dict[str, int]:
         """How many partitions each topic has; topics that are not there are left out."""
-        async with self._admin() as admin:
-            described = await admin.describe_topics(list(topics))
+        from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
+
+        try:
+            async with self._admin() as admin:
+                described = await admin.describe_topics(list(topics))
+        except KafkaConnectionError:
+            await refuse_if_refused(self._connection)
+            raise
+        hidden = [one["topic"] for one in described if one["error_code"] == TopicAuthorizationFailedError.errno]
+        if hidden:
+            shown = ", ".join(f"`{topic}`" for topic in hidden)
+            raise KafkaError(
+                f"topics {shown} may not be seen by this user; grant it Describe and Read of sources, Describe and "
+                "Write of what it sends to"
+            )
         return {one["topic"]: len(one["partitions"]) for one in described if not one["error_code"]}
 
     async def create(self, topic: str, partitions: int, *, like: str, configs: Mapping[str, str] | None = None) -> None:
@@ -188,6 +213,37 @@ class Topics:
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(admin.close(), CLOSE_SECONDS_MAX)
+
+
+async def refuse_if_refused(connection: Mapping[str, Any]) -> None:
+    """Raises KafkaError where no repetition helps: what the client only tells as a connection that was not made."""
+    from aiokafka.conn import create_conn
+    from aiokafka.errors import AuthenticationFailedError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
+
+    options = {name: value for name, value in connection.items() if name != "bootstrap_servers"}
+    for server in str(connection["bootstrap_servers"]).split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            (await create_conn(host, int(port), **options)).close()
+        except ssl.SSLCertVerificationError as error:
+            raise KafkaError(
+                f"Kafka at {server} has a certificate that is not trusted: {error.verify_message}; set tls_ca to that "
+                "of its authority, and name the host as the certificate does"
+            ) from error
+        except ssl.SSLError as error:
+            raise KafkaError(
+                f"Kafka at {server} does not speak TLS with this worker: {error.reason}; look at security_protocol, "
+                "tls_certificate and tls_key"
+            ) from error
+        except (AuthenticationFailedError, SaslAuthenticationFailed, UnsupportedSaslMechanismError) as error:
+            told = str(error) or type(error).__name__
+            raise KafkaError(
+                f"Kafka at {server} refuses `{connection.get('sasl_plain_username')}`: {told}; look at sasl_mechanism, "
+                "sasl_username and sasl_password"
+            ) from error
+        except Exception:
+            # Away, or busy: that may pass.
+            continue
 
 
 class Reader:

@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from importlib.metadata import version
 from typing import Any, Final
 
 from fastfeat.avro_rows import AvroOutput
@@ -16,6 +17,7 @@ from fastfeat.config import Settings
 from fastfeat.engine import Engine
 from fastfeat.errors import CheckpointError, DefinitionError, FastfeatError, SchemaRegistryError
 from fastfeat.metrics import Counters, collector
+from fastfeat.packing import pack
 from fastfeat.pipeline import Pipeline, Repartition
 from fastfeat.sinks.kafka import Plain, Publisher, Transactional
 from fastfeat.sources.kafka import KafkaError, Membership, OffsetLost, Topics
@@ -52,12 +54,15 @@ class Worker:
         self._error: BaseException | None = None
         self._membership: Membership | None = None
         self._output: AvroOutput | None = None
+        self._model: str | None = None
+        """Its version."""
         self.server: Server | None = None
 
     async def check(self) -> dict[str, int]:
         """What a start needs, without starting: features and model compile, topics are there. Their partitions."""
         if isinstance(self.pipeline, Pipeline):
-            Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
+            engine = Engine(self.pipeline.features, model=self.pipeline.model, **self.pipeline.engine)
+            self._model = engine.model_version
             await asyncio.to_thread(_check_output, self.pipeline)
         named = [source.topic for source in self.pipeline.sources]
         outputs = [each.topic for each in (self.pipeline.sink, self.pipeline.dead_letters) if each is not None]
@@ -104,6 +109,7 @@ class Worker:
         begun, delay_s = time.monotonic(), RETRY_SECONDS
         refused = (
             errors.AuthenticationFailedError,
+            errors.SaslAuthenticationFailed,
             errors.TopicAuthorizationFailedError,
             errors.GroupAuthorizationFailedError,
         )
@@ -177,7 +183,8 @@ class Worker:
 
     def _begin(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
         state = self._state(number)
-        unit = Unit(number, self.pipeline, self.settings, self._topics, self._publisher(number), state)
+        publisher, confirm = self._publisher(number), self._confirm
+        unit = Unit(number, self.pipeline, self.settings, self._topics, publisher, state, confirm)
         if self.settings.traces:
             traced(unit)
         self.units[number] = unit
@@ -193,6 +200,10 @@ class Worker:
 
         task.add_done_callback(ended)
         log.info("partition begins", extra={"partition": number})
+
+    async def _confirm(self, number: int) -> bool:
+        assert self._membership is not None
+        return await self._membership.confirm(number)
 
     def _state(self, number: int) -> State | Router:
         if isinstance(self.pipeline, Repartition):
@@ -211,6 +222,7 @@ class Worker:
                 transaction_timeout_ms=settings.transaction_timeout_ms,
                 deadline_s=deadline_s,
                 compression=settings.compression,
+                pack=pack,
             )
         assert self._membership is not None
         return Plain(
@@ -218,6 +230,7 @@ class Worker:
             commit=self._membership.commit,
             deadline_s=deadline_s,
             compression=settings.compression,
+            pack=pack,
         )
 
     async def _end(self, membership: Membership | None) -> None:
@@ -259,7 +272,7 @@ class Worker:
             self.settings.http_host,
             self.settings.http_port,
             token=None if token is None else token.get_secret_value(),
-            collector=collector(self._counters, self._gauges),
+            collector=collector(self._counters, self._gauges, self._versions, self._lateness_s()),
             health=self.health,
         )
         log.info("listening", extra={"host": self.settings.http_host, "port": self.server.port})
@@ -267,6 +280,19 @@ class Worker:
             yield
         finally:
             self.server.stop()
+
+    def _versions(self) -> dict[str, str]:
+        found = {"pipeline": self.pipeline.name, "fastfeat": version("fastfeat")}
+        if isinstance(self.pipeline, Pipeline):
+            found["definition"] = self.pipeline.features.fingerprint
+            if self._model is not None:
+                found["model"] = self._model
+        return found
+
+    def _lateness_s(self) -> dict[str, float]:
+        return {
+            one.stream.name: one.stream.lateness_ns / 1e9 for one in self.pipeline.sources if one.stream is not None
+        }
 
     def _counters(self) -> list[tuple[int, Counters]]:
         return [(number, unit.counters) for number, unit in sorted(self.units.copy().items())]

@@ -24,6 +24,7 @@ class Router:
         self.folder = Folder(".")
         self.engine = None
         self.journal = 0
+        self.unsynced = False
         self._by, self._pipeline = pipeline.by, pipeline
         self._topic = pipeline.sink.topic
 

@@ -43,6 +43,8 @@ class Results:
     """Those of the message that the row came from; empty where no message had any."""
     refused: list[tuple[Any, str, str, str]] = field(default_factory=list)
     """The record, and why: code, message, problems as JSON."""
+    rules: Counter[str] = field(default_factory=Counter)
+    """Rules that messages broke: of each message every rule once."""
     events: int = 0
 
     def add(self, records: Sequence[ConsumerRecord[Any, Any]], values: list[bytes]) -> None:
@@ -70,6 +72,11 @@ class State:
         source = self._pipeline.sources[place]
         if self.engine is not None and source.stream is not None and isinstance(source.format, Format):
             self.engine._reader(source.format, source.stream.name, [record.value for record in records])
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether this state cannot be written down any more."""
+        return self.engine is not None and self.engine._unsynced
 
     def empty(self) -> None:
         """An engine that has seen nothing."""
@@ -159,6 +166,7 @@ class State:
         for problem in outcome.problems:
             record = records[int(outcome.message[problem.index])]
             results.refused.append((record, problem.code, problem.message, _problems(problem)))
+            results.rules.update({one.rule for one in problem.problems} or {problem.code})
         if pipeline.sink is None:
             return
         of = outcome.message.tolist()

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fastfeat.config import Settings
@@ -52,6 +52,11 @@ IDLE_MS: Final = 200
 BACKOFF_S: Final = 0.1
 BACKOFF_S_MAX: Final = 5.0
 FENCED_S: Final = 1.0
+BACKOFF_CHECKPOINTS: Final = 8
+"""After checkpoints that failed, the next one is tried after at most so many times `checkpoint_every_s`."""
+
+Confirm = Callable[[int], Awaitable[bool]]
+"""Whether the group says that this worker still owns a partition."""
 
 
 class GaveUp(KafkaError):  # noqa: N818 - it did
@@ -77,6 +82,7 @@ class Unit:
         topics: Topics,
         publisher: Publisher,
         state: State | Router,
+        confirm: Confirm,
     ) -> None:
         self.number = number
         self.counters = Counters()
@@ -85,15 +91,17 @@ class Unit:
         self.state = state
         self.machine = Protocol(uuid.uuid4().hex[:12])
         self._pipeline, self._settings = pipeline, settings
-        self._topics, self._publisher = topics, publisher
+        self._topics, self._publisher, self._confirm = topics, publisher, confirm
         self._places = [(source.topic, number) for source in pipeline.sources]
         self._reader = Reader(settings.connection(), self._places, fetch_bytes=settings.fetch_bytes)
         self._results = Results()
         self._origin: Position = ()
         self._partitions: Mapping[str, int] = {}
         self._snapshot_at = time.monotonic()
+        self._snapshot_every_s = self._every_s = settings.checkpoint_every_s
         self._failing_since: float | None = None
         self._reading = True
+        self._fetched_at = 0.0
         self._wake = asyncio.Event()
 
     def stop(self, *, checkpoint: bool) -> None:
@@ -110,7 +118,7 @@ class Unit:
                 event = await self._told(action)
                 action = self.machine.step(event)
                 age_s = time.monotonic() - self._snapshot_at
-                if isinstance(action, Read) and age_s > self._settings.checkpoint_every_s:
+                if isinstance(action, Read) and age_s > self._snapshot_every_s:
                     self.machine.snapshot_due = True
             self.error = action.error
         finally:
@@ -127,7 +135,9 @@ class Unit:
         except (OffsetLost, StateLost) as error:
             event = Failed(Fault.FATAL, error)
         except CheckpointError as error:
-            event = Failed(Fault.RETRIABLE if error.fault == "disk" else Fault.FATAL, error)
+            unsynced = isinstance(action, Snapshot) and self.state.unsynced
+            passing = Fault.UNSYNCED if unsynced else Fault.RETRIABLE
+            event = Failed(passing if error.fault == "disk" else Fault.FATAL, error)
         except Exception as error:
             event = Failed(Fault.RETRIABLE if _passing(error) else Fault.FATAL, error)
         if isinstance(event, Failed):
@@ -141,7 +151,9 @@ class Unit:
         self.counters.failed(what, failed.fault.value)
         log.warning("%s failed: %s", what, failed.error, extra={"partition": self.number, "fault": failed.fault.value})
         if isinstance(action, Snapshot):
+            # A disk that is full or broken may stay so: each time it is left alone for longer.
             self._snapshot_at = time.monotonic()
+            self._snapshot_every_s = min(2 * self._snapshot_every_s, BACKOFF_CHECKPOINTS * self._every_s)
             return failed
         now = time.monotonic()
         self._failing_since = self._failing_since or now
@@ -156,6 +168,9 @@ class Unit:
     async def _do(self, action: Action) -> Event:
         match action:
             case StartProducer():
+                # Who was cut off may have lost the partition unawares; its producer would shut out that of the owner.
+                if not await self._confirm(self.number):
+                    return Failed(Fault.RETRIABLE, KafkaError("the group does not confirm that the partition is ours"))
                 await self._publisher.start()
                 self._partitions = {topic: await self._publisher.partitions(topic) for topic in self._outputs()}
                 return Done()
@@ -237,7 +252,7 @@ class Unit:
             self.state.empty()
             position = origin
         seconds = time.monotonic() - begun
-        self._snapshot_at = time.monotonic()
+        self._snapshot_at = self.counters.state_at = time.monotonic()
         log.info(
             "state restored", extra={"partition": self.number, "position": list(position), "seconds": round(seconds, 3)}
         )
@@ -272,7 +287,7 @@ class Unit:
         try:
             await self._reader.start(begin)
             records = await self._reader.read(rows_max=settings.batch_rows, timeout_ms=IDLE_MS)
-            count = sum(map(len, records))
+            count, first = sum(map(len, records)), time.perf_counter()
             due = time.monotonic() + settings.batch_ms / 1_000
             while 0 < count < settings.batch_rows and (left := due - time.monotonic()) > 0:
                 more = await self._reader.read(rows_max=settings.batch_rows - count, timeout_ms=max(1, int(left * 1e3)))
@@ -303,6 +318,8 @@ class Unit:
         for place, some in in_order(records):
             self.state.push(place, some, results)
         self.counters.took("push", time.perf_counter() - begun)
+        self.counters.took("wait", begun - first)
+        self._fetched_at = first
         end = tuple(some[-1].offset + 1 if some else at for some, at in zip(records, begin, strict=True))
         await asyncio.sleep(0)
         return Processed(end)
@@ -318,6 +335,7 @@ class Unit:
         made = batches(self._pipeline, self.number, self._results, begin, end, self._partitions)
         tainted = await self._publisher.publish(made, self._offsets(end, token))
         self.counters.took("publish", time.perf_counter() - begun)
+        self.counters.took("added", self._publisher.handed_at - self._fetched_at)
         self.counters.published(self._results, tainted=tainted)
         self._results = Results()
         return Done(tainted=tainted)
@@ -328,7 +346,8 @@ class Unit:
             ends = await self._ends_of_journal(self._pipeline.journal)
             self.state.journal = ends
         size_bytes = await asyncio.to_thread(self.state.checkpoint, position)
-        self._snapshot_at = time.monotonic()
+        self._snapshot_at = self.counters.state_at = time.monotonic()
+        self._snapshot_every_s = self._every_s
         if size_bytes is None:
             return Done()
         self.counters.took("checkpoint", time.perf_counter() - begun)

@@ -403,6 +403,12 @@ impl Engine {
     }
 
     /// Names of the features, in the order of the row.
+    /// Whether a sync of a checkpoint has failed, so that this engine writes no more.
+    #[getter(_unsynced)]
+    fn unsynced(&self) -> PyResult<bool> {
+        Ok(self.work()?.core.unsynced().is_some())
+    }
+
     #[getter]
     fn names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.layouts[self.own].names(py).cloned()

@@ -2,7 +2,7 @@
 //!
 //! The map: `plan` (a compiled definition, shown) and `engine` (class Engine) are what Python calls; `through` is the way of one call,
 //! `batch` that of a table, `messages` that of a batch of messages, which `decoder` says how to read (`ipc` where one is a table) and `outcome` answers. Going in, `convert` turns objects into values and `table` Arrow columns; coming out, `layout` and `row` turn values into objects, `score` a model's answer,
-//! `columns` many rows into a table; `profile` times all that; `checkpoint` writes it down, where `place` says; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions; `registry` names what there is.
+//! `columns` many rows into a table; `profile` times all that; `checkpoint` writes it down, where `place` says; `record_batches` packs messages for Kafka; `lookup` holds the rows of reference data, `explain` what a value is made of; `errors` turns errors into exceptions; `registry` names what there is.
 
 mod batch;
 mod checkpoint;
@@ -22,6 +22,7 @@ mod outcome;
 mod place;
 mod plan;
 mod profile;
+mod record_batches;
 mod registry;
 mod row;
 mod score;
@@ -43,6 +44,8 @@ mod _core {
     use crate::outcome::Outcome;
     #[pymodule_export]
     use crate::plan::Plan;
+    #[pymodule_export]
+    use crate::record_batches::{RecordBatch, record_batches};
     #[pymodule_export]
     use crate::registry::registry;
     #[pymodule_export]

@@ -102,6 +102,11 @@ impl Job {
 }
 
 impl Engine {
+    /// Why this engine writes no more checkpoints: a sync has failed, after which nothing that its disk says can be relied on.
+    pub fn unsynced(&self) -> Option<&str> {
+        self.unsynced.as_deref()
+    }
+
     /// What may be asked.
     fn check(&self, request: &Request<'_>) -> Result<(), CheckpointError> {
         let &Request { path, offsets, keep, .. } = request;

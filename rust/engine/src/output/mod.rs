@@ -2,6 +2,7 @@
 
 pub mod avro;
 pub mod json;
+pub mod record_batch;
 
 use crate::row::RowView;
 
