@@ -78,9 +78,7 @@ impl Engine {
         let plan = &self.plan.streams[stream];
         let apart = |write: &crate::plan::WritePlan| {
             let table = &self.plan.tables[write.table];
-            !table.has_past()
-                && !table.lanes.iter().any(needs_texts)
-                && !table.reads.iter().any(|read| gives_lists(read))
+            stores_alone(table) && !table.reads.iter().any(|read| gives_lists(read))
         };
         self.options.memory_limit.is_none()
             && self.options.idle_after.is_none()
@@ -356,6 +354,11 @@ impl Worker<'_> {
             self.steps[*step].take_in(table, part, &mut self.cells);
         }
     }
+}
+
+/// Whether a table takes records in without the others, and without the texts themselves.
+pub(crate) fn stores_alone(table: &TablePlan) -> bool {
+    !table.has_past() && !table.lanes.iter().any(needs_texts)
 }
 
 /// Whether a lane looks at texts, not only at their numbers.

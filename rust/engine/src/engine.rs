@@ -414,9 +414,16 @@ impl Engine {
     }
 }
 /// Writes the event as a run of one.
+#[inline]
 pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();
     record.resize(table.shape.words_of(1), 0);
+    fill_words(table, event, t, record, interner);
+}
+
+/// The same into words that are 0.
+#[inline]
+pub(crate) fn fill_words(table: &TablePlan, event: &Event, t: i64, record: &mut [u64], interner: &mut Interner) {
     record[0] = t as u64;
     let mut run = RunMut { words: record, shape: table.shape, room: 1 };
     for column in &table.columns {

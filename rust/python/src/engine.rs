@@ -31,6 +31,9 @@ use crate::{errors, explain, instant, lookup, place, plan};
 /// Stream, time, newest time, microseconds between them, whether it got a row.
 type LateEvent<'py> = (String, Bound<'py, PyDateTime>, Bound<'py, PyDateTime>, i64, bool);
 
+/// Offsets, the file, and what was damaged on the way to it.
+type Told<'py> = (String, Bound<'py, PyAny>, Vec<String>);
+
 /// The engine behind `fastfeat.Engine`.
 #[pyclass(frozen, subclass, module = "fastfeat._core")]
 pub struct Engine {
@@ -344,7 +347,7 @@ impl Engine {
 
     /// Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way to it.
     #[getter(_restored)]
-    fn restored<'py>(&self, py: Python<'py>) -> PyResult<Option<(String, Bound<'py, PyAny>, Vec<String>)>> {
+    fn restored<'py>(&self, py: Python<'py>) -> PyResult<Option<Told<'py>>> {
         let told = |(offsets, path, damaged): &(String, PathBuf, Vec<String>)| {
             Ok((offsets.clone(), place::told(py, path)?, damaged.clone()))
         };

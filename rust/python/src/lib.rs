@@ -30,7 +30,7 @@ mod table;
 mod through;
 
 /// The compiled part of fastfeat: conversion and the engine behind it.
-#[pyo3::pymodule(gil_used = true)]
+#[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
     use crate::checkpoint::{inspect_checkpoint, remove_stored, stored_bytes, stored_names};

@@ -48,7 +48,7 @@ struct Faults {
 impl Faults {
     fn next(&self) -> Option<Fault> {
         let number = self.requests.fetch_add(1, SeqCst);
-        let (at, fault) = (*self.fault.lock().unwrap())?;
+        let (at, fault) = (*self.fault.lock().expect("no test panics with it"))?;
         (number == at || (number > at && fault == Fault::Stop)).then_some(fault)
     }
 
@@ -149,7 +149,7 @@ impl Store {
 
     fn fail_at(&self, fault: Option<(u64, Fault)>) {
         self.faults.requests.store(0, SeqCst);
-        *self.faults.fault.lock().unwrap() = fault;
+        *self.faults.fault.lock().expect("no test panics with it") = fault;
     }
 
     fn requests(&self) -> u64 {
@@ -162,12 +162,12 @@ impl Store {
     }
 
     fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             let key = Key::from(format!("payments/{name}"));
-            let mut bytes = self.memory.get(&key).await.unwrap().bytes().await.unwrap().to_vec();
+            let mut bytes = self.memory.get(&key).await.expect("memory").bytes().await.expect("memory").to_vec();
             change(&mut bytes);
-            self.memory.put(&key, bytes.into()).await.unwrap();
+            self.memory.put(&key, bytes.into()).await.expect("memory");
         });
     }
 }
@@ -296,7 +296,8 @@ fn of_two_writers_of_one_name_the_second_is_told() {
     let path = Path::new("memory://state/payments/checkpoint-1.ff");
     // Both small and in parts; both begin before either ends.
     for bytes in [10, 40 << 20] {
-        let mut files = [one as &dyn Disk, &other].map(|disk| disk.put(path, Over::Nothing).unwrap().unwrap());
+        let mut files =
+            [one as &dyn Disk, &other].map(|disk| disk.put(path, Over::Nothing).expect("a name").expect("whole"));
         let written = files.each_mut().map(|file| file.write_all(&vec![7; bytes]).and_then(|()| file.sync()));
         assert!(written[0].is_ok());
         let error = written[1].as_ref().expect_err("the name is taken");

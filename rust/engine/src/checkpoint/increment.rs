@@ -11,7 +11,6 @@ use crate::encode::{Broken, Encode, Input};
 use crate::engine::Engine;
 use crate::journal::{Chunk, Position, Taken, slots};
 use crate::late::LateEvents;
-use crate::replay::Replay;
 
 /// An increment before it has been written: it needs the engine no more.
 #[derive(Debug)]
@@ -98,13 +97,12 @@ pub(super) fn read(
     sections.expect(Kind::Offsets, 0)?;
     let offsets = sections.text()?.to_owned();
     let slots = slots(&engine.plan);
-    let (mut events, mut replay) = (0, Replay::default());
-    for number in 0..link.chunks {
+    let mut numbers = 0..link.chunks;
+    let events = engine.replay(&slots, &mut || {
+        let Some(number) = numbers.next() else { return Ok(None) };
         sections.expect(Kind::Events, number as u32)?;
-        let chunk = broken(Kind::Events, Chunk::decode(&slots, &mut Input::new(&sections.payload)))?;
-        engine.replay(&slots, &chunk, &mut replay);
-        events += chunk.events() as u64;
-    }
+        broken(Kind::Events, Chunk::decode(&slots, &mut Input::new(&sections.payload))).map(Some)
+    })?;
     if events != link.events {
         return damaged(format!("it has {events} events and tells of {}", link.events));
     }
