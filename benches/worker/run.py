@@ -1,5 +1,7 @@
 """How many events a second a worker takes, beside a loop that does nothing but consume and produce; and how late rows
-are when events come at a steady rate, counted from when each was due. Needs Java, or FASTFEAT_TEST_KAFKA.
+are when events come at a steady rate, counted from when each was due: what the worker itself adds, from fetch to the
+last message that is handed over to the producer, and end to end, also against how long a transaction waits for more
+events. Needs Java, or FASTFEAT_TEST_KAFKA.
 
     .venv/bin/python benches/worker/run.py --events 200000 --repeats 3
 """
@@ -10,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import uuid
 from pathlib import Path
 
@@ -25,17 +29,39 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "tests")]
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # noqa: E402
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # noqa: E402
-from kafka.broker import Broker  # noqa: E402
+from kafka.broker import Broker, free_port  # noqa: E402
 from model import booster  # noqa: E402
 from workloads import cards  # noqa: E402
 
 PARTITIONS = 4
+SHARES = (50, 99, 99.9)
+# At least once without waiting for more events, at a low rate and at a high one; exactly once by how long it waits.
+LATENCIES = (
+    ("at_least_once", 5_000, 0),
+    ("at_least_once", 20_000, 0),
+    ("exactly_once", 20_000, 5),
+    ("exactly_once", 20_000, 20),
+    ("exactly_once", 20_000, 100),
+)
 ROW_BYTES = 1_050
 
 
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def added_ms(port: int, share: float) -> float:
+    """The bound that a share of the batches is below, of what the worker itself adds; from its own histogram."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    counts: dict[float, float] = {}
+    for line in lines:
+        if line.startswith("fastfeat_batch_seconds_bucket{") and 'stage="added"' in line:
+            bound = float(re.search(r'le="([^"]+)"', line)[1].replace("+Inf", "inf"))
+            counts[bound] = counts.get(bound, 0.0) + float(line.split()[-1])
+    total = max(counts.values())
+    return 1e3 * next(bound for bound, count in sorted(counts.items()) if count >= total * share / 100)
 
 
 class Bench:
@@ -94,12 +120,13 @@ class Bench:
         count = done - first[2]
         return count / (now - first[0]), (cpu - first[1]) / count * 1e6
 
-    def start(self, kind: str, name: str, group: str) -> subprocess.Popen:
+    def start(self, kind: str, name: str, group: str, **settings: int) -> subprocess.Popen:
         environment = os.environ | {
             "BENCH_NAME": name, "BENCH_MODEL": str(self.model), "BENCH_GUARANTEE": kind,
             "BENCH_CHECKPOINTS": str(self.folder / group), "BENCH_ROW_BYTES": str(ROW_BYTES),
             "FASTFEAT_SERVERS": self.address, "FASTFEAT_GROUP": group,
             "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
+            **{f"FASTFEAT_{key.upper()}": str(value) for key, value in settings.items()},
         }  # fmt: skip
         command = [sys.executable, str(HERE / "bare.py")]
         if kind != "bare":
@@ -121,17 +148,19 @@ class Bench:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
-    def latency(self, kind: str, per_second: int, seconds: float) -> dict[str, float]:
-        name, group = f"b{uuid.uuid4().hex[:8]}", f"g{uuid.uuid4().hex[:8]}"
+    def latency(self, kind: str, per_second: int, seconds: float, batch_ms: int) -> tuple[list[float], list[float]]:
+        """Milliseconds end to end at the shares of SHARES, and those that the worker adds at the last two."""
+        name, group, port = f"b{uuid.uuid4().hex[:8]}", f"g{uuid.uuid4().hex[:8]}", free_port()
         asyncio.run(self.topics(name))
-        process = self.start(kind, name, group)
+        process = self.start(kind, name, group, batch_ms=batch_ms, http_port=port)
         try:
-            return asyncio.run(self.open_loop(name, per_second, seconds))
+            late = asyncio.run(self.open_loop(name, per_second, seconds))
+            return late, [added_ms(port, share) for share in SHARES[1:]]
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
-    async def open_loop(self, name: str, per_second: int, seconds: float) -> dict[str, float]:
+    async def open_loop(self, name: str, per_second: int, seconds: float) -> list[float]:
         """Milliseconds from when an event was due to when a read-committed reader has its row."""
         places = [TopicPartition(f"{name}.scored", number) for number in range(PARTITIONS)]
         consumer = AIOKafkaConsumer(
@@ -168,15 +197,15 @@ class Bench:
             await task
         await consumer.stop()
         late.sort()
-        return {f"p{share}": late[min(len(late) - 1, int(len(late) * share / 100))] for share in (50, 99, 99.9)}
+        return [late[min(len(late) - 1, int(len(late) * share / 100))] for share in SHARES]
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--events", type=int, default=200_000)
     arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--per-second", type=int, default=2_000)
-    arguments.add_argument("--seconds", type=float, default=10.0)
+    arguments.add_argument("--seconds", type=float, default=10.0, help="of each open loop")
+    arguments.add_argument("--share", type=float, default=1.0, help="of the rates of the open loops")
     given = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="fastfeat-bench-"))
     address, broker = os.environ.get("FASTFEAT_TEST_KAFKA"), None
@@ -193,10 +222,15 @@ def main() -> None:
             rate, cpu = max(rate for rate, _ in runs), min(cpu for _, cpu in runs)
             median = statistics.median(rate for rate, _ in runs)
             print(f"{kind:14} {rate:10,.0f} events/s best, {median:10,.0f} median, {cpu:6.2f} us of CPU an event")
-        for kind in kinds[1:]:
-            told = bench.latency(kind, given.per_second, given.seconds)
-            shown = ", ".join(f"{name} {value:.1f} ms" for name, value in told.items())
-            print(f"{kind:14} open loop at {given.per_second:,}/s: {shown}")
+        columns = [f"p{share:g}" for share in SHARES]
+        shown = "".join(f"{column:>10}" for column in columns)
+        print(f"\n{'open loop':14} {'events/s':>9} {'waits':>7} {shown}   the worker adds at {', '.join(columns[1:])}")
+        for kind, per_second, batch_ms in LATENCIES:
+            rate = int(per_second * given.share)
+            late, added = bench.latency(kind, rate, given.seconds, batch_ms)
+            shown = "".join(f"{value:7.1f} ms" for value in late)
+            below = ", ".join(f"<= {value:g} ms" for value in added)
+            print(f"{kind:14} {rate:9,} {batch_ms:4} ms {shown}   {below}")
     finally:
         if broker is not None:
             broker.stop()

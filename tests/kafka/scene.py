@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from fastfeat import Engine, FastfeatError
 from kafka import app_of_a_user as app
 
@@ -126,7 +127,12 @@ class Scene:
     # --- What came of it ----------------------------------------------------------------------------------------
 
     def committed(self):
-        return asyncio.run(self._committed())
+        # A new broker makes its topic of offsets when it is first asked for some.
+        for _ in range(50):
+            with contextlib.suppress(GroupCoordinatorNotAvailableError):
+                return asyncio.run(self._committed())
+            time.sleep(0.2)
+        raise AssertionError("the broker has no group coordinator")
 
     async def _committed(self):
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)

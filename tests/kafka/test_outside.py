@@ -115,6 +115,11 @@ def test_a_dry_run_starts_nothing(scene):
     done = run(scene, "worker", "kafka.app_of_a_user:pipeline", "--dry-run", SCENE_NAME="other")
     assert done.returncode == 3
     assert "topic `other.payments` is not there; create it" in done.stderr
+    assert not (scene.folder / "checkpoints").exists()
+    (scene.folder / "checkpoints").write_text("in the way")
+    done = run(scene, "worker", "kafka.app_of_a_user:pipeline", "--dry-run")
+    assert done.returncode == 3
+    assert "checkpoints` is no folder; set checkpoint to a folder that can be written" in done.stderr
 
 
 def test_what_cannot_start_says_why(scene):

@@ -255,6 +255,7 @@ class Reader:
         self._consumer: AIOKafkaConsumer | None = None
         self._at: Position | None = None
         self._partitions: list[Any] = []
+        self._kept: list[list[ConsumerRecord[Any, Any]]] = [[] for _ in self.places]
 
     async def start(self, position: Position) -> None:
         """Reads from here on."""
@@ -284,24 +285,52 @@ class Reader:
             for partition, offset in zip(self._partitions, position, strict=True):
                 self._consumer.seek(partition, offset)
             self._at = position
+            self._kept = [[] for _ in self.places]
 
-    async def read(self, *, rows_max: int, timeout_ms: int) -> list[list[ConsumerRecord[Any, Any]]]:
-        """What comes next, for each place; all empty if nothing came in time. The position moves behind it."""
+    async def read(
+        self, *, rows_max: int, timeout_ms: int, places: Sequence[int] | None = None
+    ) -> list[list[ConsumerRecord[Any, Any]]]:
+        """What comes next, for each place; all empty if nothing came in time. The position moves behind it.
+
+        Only of some `places` if they are named. What was not taken the last time comes first.
+        """
         from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
         assert self._consumer is not None
+        kept, self._kept = self._kept, [[] for _ in self.places]
+        asked = self._partitions if places is None else [self._partitions[place] for place in places]
+        in_hand = sum(map(len, kept))
         try:
-            found = await self._consumer.getmany(*self._partitions, timeout_ms=timeout_ms, max_records=rows_max)
+            found = await self._consumer.getmany(
+                *asked, timeout_ms=0 if in_hand else timeout_ms, max_records=max(1, rows_max - in_hand)
+            )
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             raise OffsetLost(
                 f"{', '.join(f'{topic}-{number}' for topic, number in self.places)}: the events at {self._at} are "
                 f"gone ({error}); retention is shorter than the worker was away: raise it, or begin a new group"
             ) from error
-        records = [found.get(each, []) for each in self._partitions]
+        except BaseException:
+            self._kept = kept
+            raise
+        records = [have + found.get(each, []) for have, each in zip(kept, self._partitions, strict=True)]
         if any(records):
             assert self._at is not None
             self._at = tuple(some[-1].offset + 1 if some else at for some, at in zip(records, self._at, strict=True))
         return records
+
+    def unread(self, records: list[list[ConsumerRecord[Any, Any]]]) -> None:
+        """Takes back the last of what `read` gave; it comes first the next time."""
+        assert self._at is not None
+        self._kept = records
+        self._at = tuple(some[0].offset if some else at for some, at in zip(records, self._at, strict=True))
+
+    async def more(self) -> list[bool]:
+        """Whether readers may see more of each place than `read` gave, as of the last fetch."""
+        assert self._consumer is not None
+        ends = [self._consumer.last_stable_offset(each) for each in self._partitions]
+        if any(end is None or end < 0 for end in ends):
+            ends = list(await self.ends())
+        return [at < end for at, end in zip(await self.position(), ends, strict=True)]
 
     async def position(self) -> Position:
         """Where it reads next: behind what `read` gave, and behind markers that are no records."""

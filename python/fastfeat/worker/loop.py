@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -329,6 +330,14 @@ def _check_output(pipeline: Pipeline) -> None:
         )
 
 
+def _check_folder(folder: Path) -> None:
+    """Whether checkpoints could be written here, without writing any."""
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written to" if there.is_dir() else "is no folder"
+        raise CheckpointError(str(folder), "disk", f"`{there}` {why}; set checkpoint to a folder that can be written")
+
+
 def run(pipeline: Pipeline | Repartition, settings: Settings, *, dry_run: bool = False) -> int:
     """Runs a worker in this thread, or checks everything and starts nothing."""
 
@@ -337,6 +346,8 @@ def run(pipeline: Pipeline | Repartition, settings: Settings, *, dry_run: bool =
         try:
             if dry_run:
                 found = await worker.check()
+                if isinstance(pipeline, Pipeline):
+                    _check_folder(Path(settings.checkpoint or pipeline.checkpoint) / settings.group)
                 log.info("all there; nothing was started", extra={"partitions": found})
                 return DONE
             return await worker.run()

@@ -39,6 +39,7 @@ from fastfeat.protocol import (
 )
 from fastfeat.sinks.kafka import Offsets, Publisher, PublishError
 from fastfeat.sources.kafka import KafkaError, OffsetLost, Reader, Topics
+from fastfeat.worker.aligned import read_aligned
 from fastfeat.worker.outgoing import batches, in_order, metadata, origin_and_token
 from fastfeat.worker.replay import stretches, up_to
 from fastfeat.worker.router import Router
@@ -286,11 +287,12 @@ class Unit:
         settings = self._settings
         try:
             await self._reader.start(begin)
-            records = await self._reader.read(rows_max=settings.batch_rows, timeout_ms=IDLE_MS)
+            records = await read_aligned(self._reader, rows_max=settings.batch_rows, timeout_ms=IDLE_MS)
             count, first = sum(map(len, records)), time.perf_counter()
             due = time.monotonic() + settings.batch_ms / 1_000
             while 0 < count < settings.batch_rows and (left := due - time.monotonic()) > 0:
-                more = await self._reader.read(rows_max=settings.batch_rows - count, timeout_ms=max(1, int(left * 1e3)))
+                rows_max, timeout_ms = settings.batch_rows - count, max(1, int(left * 1e3))
+                more = await read_aligned(self._reader, rows_max=rows_max, timeout_ms=timeout_ms)
                 records = [a + b for a, b in zip(records, more, strict=True)]
                 count = sum(map(len, records))
             await self._ask(records)

@@ -176,7 +176,7 @@ mod tests {
         let mut batch = RecordBatch::default();
         batch.append(&Record { key: Some(b"k"), timestamp: 5, ..Record::default() }, 1_000);
         let (header, records) = batch.seal(&Sender { producer: 3, epoch: 1, sequence: 9, transactional: true });
-        assert_eq!(records, [16, 0, 0, 0, 2, b'k', 1, 0]);
+        assert_eq!(records, [14, 0, 0, 0, 2, b'k', 1, 0]);
         assert_eq!(u32::from_be_bytes(header[8..12].try_into().unwrap()) as usize, batch.size() - 12);
         let all = [&header[ATTRIBUTES..], records].concat();
         assert_eq!(header[17..21], crc32c::crc32c(&all).to_be_bytes());
