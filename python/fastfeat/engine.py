@@ -66,8 +66,7 @@ class Engine(_core.Engine):
     All-time features hold a key for ever, unless `idle_after` lets one go that has had no event for so long. Of the
     events that came too late, `late_events_max` are listed. `model` is a
     LightGBM Booster, the path of a model in text, or a folder with a `model.txt`; `raw_score=True` leaves its
-    objective's transformation out. An engine takes one event at a time; several threads need a lock around it, or an
-    engine each.
+    objective's transformation out. An engine takes one event at a time: a call from another thread waits.
 
     >>> import fastfeat as ff
     >>> payments = ff.Stream(
