@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help tools develop demo test check format lint types test-python test-rust bench bench-memory bench-smoke bench-worker test-free-threaded test-broker-long soak bench-compare bench-plot stubs lock wheel clean
+.PHONY: help tools develop demo demo-kafka test check format lint types test-python test-rust bench bench-memory bench-smoke bench-worker test-free-threaded test-broker-long soak bench-compare bench-plot stubs lock wheel clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ develop: $(BIN)/.built ## set up .venv and build fastfeat into it
 
 demo: develop ## flights of 2013: features, model, scores, latencies
 	@$(BIN)/python -m examples.flights
+
+demo-kafka: develop ## the same, and its pipeline over a real Kafka, which is started and stopped: the same rows
+	@$(BIN)/python -m examples.flights --kafka own
 
 test: develop ## every test of both languages
 	$(MAKE) test-rust

@@ -426,13 +426,14 @@ def test_open_files_are_closed(tmp_path):
 # --- Stored files --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("path", ["state.ff", "chain"])
-def test_the_first_format_opens(path):
+def test_every_format_opens(path, version):
     features, events = stored_features(), stored_events()
     never = Engine(features)
     for stream, event in events[:150]:
         never.push(event, stream=stream)
-    engine = Engine.restore(features, FIXTURES / "v1" / path)
+    engine = Engine.restore(features, FIXTURES / version / path)
     assert engine.offsets == OFFSETS
     assert counts(engine) == counts(never)
     for stream, event in events[150:]:

@@ -37,8 +37,8 @@ def test_it_is_within_a_fifth_of_what_is_measured(features, per_day):
         texts=MERCHANTS if features == "cards_30" else 0,
         text_bytes=6,
     )
-    # Of few bytes the pieces in which tables grow are a part.
-    allowed = 0.2 * stats["state_bytes"] + 60_000
+    # Of few bytes the pieces in which the shards of tables grow are a part.
+    allowed = 0.2 * stats["state_bytes"] + 100_000
     assert abs(found.bytes - stats["state_bytes"]) <= allowed, (found.bytes / stats["state_bytes"], str(found), stats)
     assert found.keys == pytest.approx(stats["keys"], rel=0.2, abs=20)
 

@@ -237,6 +237,7 @@ def test_the_example_runs_on_a_slice_and_writes_its_numbers(tmp_path, capsys):
     numbers = example.main(["--days", "40", "--json", str(tmp_path / "numbers.json")])
     assert json.loads((tmp_path / "numbers.json").read_text()) == numbers
     assert numbers["scored"] > 8000
+    assert numbers["same_rows"] == ["files"]
     assert 0.5 < numbers["schedule_alone"]["auc"] < numbers["with_streams"]["auc"] < 1
     assert numbers["with_streams"]["log_loss"] < numbers["schedule_alone"]["log_loss"]
     assert [len(flight["reasons"]) for flight in numbers["examples"]] == [3, 3, 3]

@@ -38,7 +38,7 @@ def test_every_block_runs(tmp_path, monkeypatch, capsys):
     assert len(blocks()) >= 6
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "bench", "bench-smoke"])
+@pytest.mark.parametrize("target", ["demo", "demo-kafka", "test", "check", "bench", "bench-smoke"])
 def test_commands_of_the_readme_exist(target):
     assert f"make {target}" in (ROOT / "README.md").read_text()
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -100,7 +100,9 @@ def show(numbers: dict[str, Any]) -> None:
     ):
         console.print(f"\n[bold]{title}[/bold]", highlight=False)
         console.print(table)
-    console.print(f"\n{numbers['seconds']:.0f} s in all", highlight=False)
+    ways = " and over ".join(numbers["same_rows"])
+    console.print(f"\nThe same rows, to the bit, from a worker's pipeline over {ways}.", highlight=False)
+    console.print(f"{numbers['seconds']:.0f} s in all", highlight=False)
 
 
 def _table(*headings: str, left: tuple[str, ...] = ("model",)) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +18,7 @@ from fastfeat.event_files import iter_events
 from fastfeat.pipeline import Pipeline
 from fastfeat.sinks.files import FileSink, open_sink
 
-__all__ = ["run"]
+__all__ = ["run", "run_files"]
 
 DONE: Final = 0
 CANNOT: Final = 2
@@ -34,7 +34,7 @@ def run(target: str, inputs: list[str], output: str, dead_letters: str | None) -
         opened.append(open_sink(output, lambda: _schema(pipeline)))
         if dead_letters is not None:
             opened.append(open_sink(dead_letters, _refuse_parquet))
-        counts = _run(pipeline, paths, *opened)
+        counts = run_files(pipeline, paths, *opened)
         for sink in opened:
             sink.close()
         opened.clear()
@@ -64,9 +64,18 @@ def _paths(inputs: list[str], pipeline: Pipeline) -> dict[str | None, Path]:
     return paths
 
 
-def _run(
-    pipeline: Pipeline, paths: dict[str | None, Path], sink: FileSink, refused: FileSink | None = None
+def run_files(
+    pipeline: Pipeline,
+    paths: dict[str | None, Path],
+    sink: FileSink,
+    refused: FileSink | None = None,
+    *,
+    advance: Callable[[int], None] = lambda events: None,
 ) -> dict[str, int]:
+    """The rows of a pipeline over files by stream, merged by time; how many events, rows, refused.
+
+    `advance` is told of events that are taken.
+    """
     engine = Engine(pipeline.features, model=pipeline.model, streams=pipeline.streams, **pipeline.engine)
     own = pipeline.features.stream
     streams = {own.name: own} | {stream.name: stream for stream in pipeline.streams}
@@ -84,6 +93,7 @@ def _run(
             told = [_refusal(ids[problem.index], events[of[problem.index]], problem) for problem in outcome.problems]
             refused.write([], told)
         at[name] += len(events)
+        advance(len(events))
         counts["events"] += len(events)
         counts["rows"] += len(wanted)
         counts["refused"] += len(outcome.problems)

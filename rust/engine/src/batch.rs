@@ -1,9 +1,11 @@
-//! Many events of one stream: a loop over `Engine::push`, or its steps over chunks of rows, so that tables are worked on beside each other.
+//! Many events of one stream: a loop over `Engine::push`, or its steps over chunks of rows, so that shards of tables are worked on beside
+//! each other.
 //!
-//! What a table does with a row depends on that table alone. So this thread admits the events of a chunk in order, the tables take them in, each
+//! What a shard does with a row depends on that shard alone. So this thread admits the events of a chunk in order, the shards take them in, each
 //! in that order, on this thread or another, and then the rows are made of their answers. The bits and the state are those of the loop.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -17,6 +19,7 @@ use crate::plan::{LanePlan, Plan, ReadPlan, StreamPlan, TablePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
+use crate::state::shards::{self, Shards};
 use crate::state::table::{Key, Table};
 use crate::state::{Cells, Run};
 
@@ -78,7 +81,9 @@ impl Engine {
         let plan = &self.plan.streams[stream];
         let apart = |write: &crate::plan::WritePlan| {
             let table = &self.plan.tables[write.table];
-            stores_alone(table) && !table.reads.iter().any(|read| gives_lists(read))
+            !table.has_past()
+                && !table.lanes.iter().any(needs_texts)
+                && !table.reads.iter().any(|read| gives_lists(read))
         };
         self.options.memory_limit.is_none()
             && self.options.idle_after.is_none()
@@ -99,41 +104,26 @@ impl Engine {
         let plan = self.plan.clone();
         let writes = 0..plan.streams[stream].writes.len();
         let steps: Vec<Step<'_>> = writes.map(|write| Step::new(&plan, stream, write)).collect();
-        let shares = shares(&steps, threads, &plan.streams[stream]);
-        // The tables are on loan while the threads run.
-        let mut tables: Vec<Option<Table>> = std::mem::take(&mut self.tables).into_iter().map(Some).collect();
-        let mut lend = |share: &[usize]| {
-            let lent = |&step: &usize| (step, tables[steps[step].table].take().expect("a stream writes a table once"));
-            Worker { steps: &steps, tables: share.iter().map(lent).collect(), cells: Cells::default() }
-        };
-        let mut own = lend(&shares[0]);
-        let others: Vec<Worker<'_>> = shares[1..].iter().map(|share| lend(share)).collect();
-        let (outcome, lent) = thread::scope(|scope| {
-            let (mut lines, mut handles) = (Vec::new(), Vec::new());
-            for mut worker in others {
-                let (to, inbox) = sync_channel::<Parts>(CHUNKS_MAX);
-                let (outbox, from) = sync_channel::<Parts>(CHUNKS_MAX);
-                handles.push(scope.spawn(move || {
-                    worker.serve(&inbox, &outbox);
-                    worker.tables
-                }));
+        // The shards are on loan while the threads run.
+        let mut tables = std::mem::take(&mut self.tables);
+        let shards: Vec<usize> = steps.iter().map(|step| tables[step.table].iter().len()).collect();
+        let owners = owners(&steps, &shards, threads, &plan.streams[stream]);
+        let mut workers = lend(&steps, &mut tables, &owners);
+        let mut own = workers.remove(0);
+        let outcome = thread::scope(|scope| {
+            let mut lines = Vec::new();
+            for mut worker in workers {
+                let (to, inbox) = sync_channel::<(Arc<Vec<Part>>, Answers)>(CHUNKS_MAX);
+                let (outbox, from) = sync_channel::<Answers>(CHUNKS_MAX);
+                scope.spawn(move || worker.serve(&inbox, &outbox));
                 lines.push(Line { to, from });
             }
-            let mut batch = Batch { stream, plan: &plan, steps: &steps, shares: &shares, lines, failed: None };
+            let mut batch = Batch { stream, plan: &plan, steps: &steps, owners: &owners, lines, failed: None };
             let outcome = self.push_chunks(&mut batch, rows, &mut own, read, emit);
-            let failed = batch.failed.take();
-            // Without their lines the workers come home.
-            drop(batch);
-            let home = |handle: thread::ScopedJoinHandle<'_, Vec<(usize, Table)>>| {
-                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            let lent: Vec<_> = handles.into_iter().flat_map(home).collect();
-            (failed.map_or(outcome, |error| Err(BatchError::Emit(error))), lent)
+            // Without their lines the workers come to their end, which the scope waits for.
+            batch.failed.take().map_or(outcome, |error| Err(BatchError::Emit(error)))
         });
-        for (step, table) in own.tables.into_iter().chain(lent) {
-            tables[steps[step].table] = Some(table);
-        }
-        self.tables = tables.into_iter().map(|table| table.expect("every table has come home")).collect();
+        self.tables = tables;
         self.bound_journal();
         outcome
     }
@@ -150,7 +140,7 @@ impl Engine {
         let mut spare: Vec<Chunk> = Vec::new();
         let (mut row, mut refused) = (0, None);
         loop {
-            let mut chunk = spare.pop().unwrap_or_else(|| Chunk::new(batch.steps.len()));
+            let mut chunk = spare.pop().unwrap_or_else(|| Chunk::new(batch.steps.len(), 1 + batch.lines.len()));
             chunk.clear();
             if refused.is_none() && batch.failed.is_none() && row < rows {
                 refused = self.admit(batch, rows - row, &mut chunk, read).err();
@@ -158,19 +148,18 @@ impl Engine {
             }
             let is_last = chunk.len == 0;
             if !is_last {
-                for (line, share) in batch.lines.iter().zip(&batch.shares[1..]) {
-                    line.to.send(chunk.take(share)).expect("a worker waits for its parts");
+                for (number, line) in batch.lines.iter().enumerate() {
+                    let answers = std::mem::take(&mut chunk.answers[1 + number]);
+                    line.to.send((Arc::clone(&chunk.parts), answers)).expect("a worker waits for its rows");
                 }
-                let mut parts = chunk.take(&batch.shares[0]);
-                own.take_in(&mut parts);
-                chunk.put(parts);
+                own.take_in(&chunk.parts, &mut chunk.answers[0]);
                 waiting.push_back(chunk);
             }
             // While others take in this chunk, the rows of the one before it are made.
             while waiting.len() > usize::from(!is_last) {
                 let mut chunk = waiting.pop_front().expect("one is waiting");
-                for line in &batch.lines {
-                    chunk.put(line.from.recv().expect("a worker gives its parts back"));
+                for (number, line) in batch.lines.iter().enumerate() {
+                    chunk.answers[1 + number] = line.from.recv().expect("a worker gives its answers");
                 }
                 self.make_rows(batch, &mut chunk, emit);
                 spare.push(chunk);
@@ -191,6 +180,7 @@ impl Engine {
     ) -> Result<(), EventError> {
         let (stream, plan) = (batch.stream, batch.plan);
         let stream_plan = &plan.streams[stream];
+        let parts = Arc::get_mut(&mut chunk.parts).expect("workers have let go of what they have taken in");
         let mut record = Vec::new();
         for _ in 0..rows.min(CHUNK) {
             if chunk.events.len() == chunk.len {
@@ -206,12 +196,14 @@ impl Engine {
             }
             stream_plan.before.run(event, &mut self.lookups.context(plan.ticks_per_second, true));
             let _is_due = self.accept(stream, t, event);
-            for (step, part) in batch.steps.iter().zip(&mut chunk.parts) {
-                let part = part.as_mut().expect("a chunk that is read has all its parts");
+            let number = self.clocks[stream].events;
+            for ((step, part), owners) in batch.steps.iter().zip(&mut *parts).zip(batch.owners) {
                 let start = part.keys.len();
                 let keyed = key::encode(&stream_plan.writes[step.write].key, event, &mut part.keys);
                 let (hash, end) = (key::hash(&part.keys[start..]), part.keys.len());
-                part.rows.push(Row { t, mark: mark(plan, step.plan, &self.clocks), hash, start, end, keyed });
+                let mark = mark(plan, step.plan, &self.clocks);
+                let shard = shards::shard_of(hash, owners.len() - 1) as u16;
+                part.rows.push(Row { t, mark, hash, start, end, event: number, shard, keyed });
                 if keyed {
                     fill(step.plan, event, t, &mut record, &mut self.interner);
                     part.records.extend_from_slice(&record);
@@ -224,7 +216,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the rows of what the tables have answered.
+    /// Makes the rows of what the shards have answered.
     fn make_rows<E>(
         &mut self,
         batch: &mut Batch<'_, E>,
@@ -236,13 +228,18 @@ impl Engine {
         let mut cells = Cells::default();
         cells.values.resize(stream_plan.cells, NULL);
         cells.wides.resize(stream_plan.wides, 0);
+        // How many of the rows that each thread has answered have been made, by step.
+        let mut made = vec![vec![0; batch.steps.len()]; chunk.answers.len()];
         for (index, event) in chunk.events[..chunk.len].iter_mut().enumerate() {
-            for (step, part) in batch.steps.iter().zip(&chunk.parts) {
-                let part = part.as_ref().expect("every part has come back");
-                let answers = &part.answers[index * step.cells.len()..];
+            for (number, step) in batch.steps.iter().enumerate() {
+                let thread = batch.owners[number][usize::from(chunk.parts[number].rows[index].shard)];
+                let answered = &chunk.answers[thread].0[number];
+                let place = &mut made[thread][number];
+                let answers = &answered.values[*place * step.cells.len()..];
                 step.cells.iter().zip(answers).for_each(|(&cell, &answer)| cells.values[cell] = answer);
-                let wides = &part.wides[index * step.wides.len()..];
+                let wides = &answered.wides[*place * step.wides.len()..];
                 step.wides.iter().zip(wides).for_each(|(&wide, &answer)| cells.wides[wide] = answer);
+                *place += 1;
             }
             let mut context = self.lookups.context(ticks, true);
             finish(stream_plan, event, &cells, &self.interner, &mut self.row, &mut context);
@@ -250,8 +247,8 @@ impl Engine {
                 batch.failed = emit(&self.row).err();
             }
         }
-        for part in chunk.parts.iter_mut().flatten() {
-            part.released.drain(..).for_each(|id| self.interner.release(id));
+        for answered in chunk.answers.iter_mut().flat_map(|answers| &mut answers.0) {
+            answered.released.drain(..).for_each(|id| self.interner.release(id));
         }
     }
 }
@@ -261,8 +258,8 @@ struct Batch<'a, E> {
     stream: usize,
     plan: &'a Plan,
     steps: &'a [Step<'a>],
-    /// Which steps are whose, this thread's first.
-    shares: &'a [Vec<usize>],
+    /// By step and shard, which thread's it is; 0 is this one.
+    owners: &'a [Vec<usize>],
     lines: Vec<Line>,
     /// Why rows are taken no more.
     failed: Option<E>,
@@ -270,27 +267,36 @@ struct Batch<'a, E> {
 
 /// To a worker and back.
 struct Line {
-    to: SyncSender<Parts>,
-    from: Receiver<Parts>,
+    to: SyncSender<(Arc<Vec<Part>>, Answers)>,
+    from: Receiver<Answers>,
 }
-
-/// Parts of a chunk, by step.
-type Parts = Vec<(usize, Part)>;
 
 /// Some rows on their way.
 struct Chunk {
     len: usize,
     events: Vec<Event>,
-    parts: Vec<Option<Part>>,
+    /// By step.
+    parts: Arc<Vec<Part>>,
+    /// By thread.
+    answers: Vec<Answers>,
 }
 
-/// What one table takes in of a chunk, and answers.
+/// What one table takes in of a chunk.
 #[derive(Default)]
 struct Part {
     keys: Vec<u8>,
     rows: Vec<Row>,
     records: Vec<u64>,
-    answers: Vec<f64>,
+}
+
+/// What one thread answers to a chunk, by step.
+#[derive(Default)]
+struct Answers(Vec<Answered>);
+
+/// What the shards of one thread answer to the rows of one table that are theirs, one after the other.
+#[derive(Default)]
+struct Answered {
+    values: Vec<f64>,
     wides: Vec<u64>,
     /// Texts that are used once less.
     released: Vec<u32>,
@@ -303,62 +309,83 @@ struct Row {
     /// Where the key lies among those of the part.
     start: usize,
     end: usize,
+    /// The stream's number of the event.
+    event: u64,
+    /// Shard of the key.
+    shard: u16,
     /// False where a part of the key is null.
     keyed: bool,
 }
 
 impl Chunk {
-    fn new(steps: usize) -> Self {
-        Self { len: 0, events: Vec::new(), parts: (0..steps).map(|_| Some(Part::default())).collect() }
+    fn new(steps: usize, threads: usize) -> Self {
+        let answers = || Answers((0..steps).map(|_| Answered::default()).collect());
+        Self {
+            len: 0,
+            events: Vec::new(),
+            parts: Arc::new((0..steps).map(|_| Part::default()).collect()),
+            answers: (0..threads).map(|_| answers()).collect(),
+        }
     }
 
     fn clear(&mut self) {
         self.len = 0;
-        for part in self.parts.iter_mut().flatten() {
+        for part in Arc::get_mut(&mut self.parts).expect("workers have let go of what they have taken in") {
             part.keys.clear();
             part.rows.clear();
             part.records.clear();
-            part.answers.clear();
-            part.wides.clear();
         }
-    }
-
-    fn take(&mut self, share: &[usize]) -> Parts {
-        share.iter().map(|&step| (step, self.parts[step].take().expect("a part is in one place"))).collect()
-    }
-
-    fn put(&mut self, parts: Parts) {
-        parts.into_iter().for_each(|(step, part)| self.parts[step] = Some(part));
+        for answered in self.answers.iter_mut().flat_map(|answers| &mut answers.0) {
+            answered.values.clear();
+            answered.wides.clear();
+        }
     }
 }
 
-/// The tables of one thread, by step.
+/// The shards of one thread, by step and number.
 struct Worker<'a> {
     steps: &'a [Step<'a>],
-    tables: Vec<(usize, Table)>,
+    shards: Vec<Vec<Option<&'a mut Table>>>,
     cells: Cells,
+    /// Which rows are its.
+    own: Vec<u32>,
 }
 
 impl Worker<'_> {
-    fn serve(&mut self, inbox: &Receiver<Parts>, outbox: &SyncSender<Parts>) {
-        for mut parts in inbox {
-            self.take_in(&mut parts);
-            if outbox.send(parts).is_err() {
+    fn serve(&mut self, inbox: &Receiver<(Arc<Vec<Part>>, Answers)>, outbox: &SyncSender<Answers>) {
+        for (parts, mut answers) in inbox {
+            self.take_in(&parts, &mut answers);
+            drop(parts);
+            if outbox.send(answers).is_err() {
                 return;
             }
         }
     }
 
-    fn take_in(&mut self, parts: &mut Parts) {
-        for ((step, table), (_, part)) in self.tables.iter_mut().zip(parts) {
-            self.steps[*step].take_in(table, part, &mut self.cells);
+    fn take_in(&mut self, parts: &[Part], answers: &mut Answers) {
+        for (step, part) in parts.iter().enumerate() {
+            let shards = &mut self.shards[step];
+            self.own.clear();
+            let is_own = |row: &Row| shards[usize::from(row.shard)].is_some();
+            self.own.extend(part.rows.iter().enumerate().filter(|(_, row)| is_own(row)).map(|(index, _)| index as u32));
+            self.steps[step].take_in(shards, part, &self.own, &mut self.cells, &mut answers.0[step]);
         }
     }
 }
 
-/// Whether a table takes records in without the others, and without the texts themselves.
-pub(crate) fn stores_alone(table: &TablePlan) -> bool {
-    !table.has_past() && !table.lanes.iter().any(needs_texts)
+/// Lends every thread its shards.
+fn lend<'a>(steps: &'a [Step<'a>], tables: &'a mut [Shards], owners: &[Vec<usize>]) -> Vec<Worker<'a>> {
+    let threads = 1 + owners.iter().flatten().max().copied().unwrap_or(0);
+    let none = |_| owners.iter().map(|owners| owners.iter().map(|_| None).collect()).collect();
+    let mut lent: Vec<Vec<Vec<Option<&mut Table>>>> = (0..threads).map(none).collect();
+    let step_of = |table: usize| steps.iter().position(|step| step.table == table);
+    for (step, shards) in tables.iter_mut().enumerate().filter_map(|(table, shards)| Some((step_of(table)?, shards))) {
+        for (shard, table) in shards.iter_mut().enumerate() {
+            lent[owners[step][shard]][step][shard] = Some(table);
+        }
+    }
+    let worker = |shards| Worker { steps, shards, cells: Cells::default(), own: Vec::new() };
+    lent.into_iter().map(worker).collect()
 }
 
 /// Whether a lane looks at texts, not only at their numbers.
@@ -403,18 +430,32 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Answers and stores the rows of a part, one after the other.
-    fn take_in(&self, table: &mut Table, part: &mut Part, cells: &mut Cells) {
-        let Part { keys, rows, records, answers, wides, released } = part;
+    /// Answers and stores the rows of a part that are of these shards, one after the other.
+    fn take_in(
+        &self,
+        shards: &mut [Option<&mut Table>],
+        part: &Part,
+        own: &[u32],
+        cells: &mut Cells,
+        answered: &mut Answered,
+    ) {
+        let Part { keys, rows, records } = part;
         let words = self.plan.shape.words_of(1);
         let mut texts = Interner::owing();
         cells.values.resize(self.sizes.0, NULL);
         cells.wides.resize(self.sizes.1, 0);
         let key_of = |row: &Row| Key { hash: row.hash, bytes: &keys[row.start..row.end] };
-        for (index, row) in rows.iter().enumerate() {
-            if let Some(next) = rows.get(index + AHEAD).filter(|next| next.keyed) {
+        let mut looked = 0;
+        for (place, &index) in own.iter().enumerate() {
+            let index = index as usize;
+            self.expire(shards, &rows[looked..index], &mut texts);
+            looked = index + 1;
+            if let Some(next) = own.get(place + AHEAD).map(|&next| &rows[next as usize]).filter(|next| next.keyed) {
+                let table = shards[usize::from(next.shard)].as_deref().expect("its shard is here");
                 table.warm(table.find(key_of(next)));
             }
+            let row = &rows[index];
+            let table = shards[usize::from(row.shard)].as_deref_mut().expect("its shard is here");
             let found = if row.keyed { table.find(key_of(row)) } else { None };
             let record = Run::new(&records[index * words..][..words], self.plan.shape, 1, 1);
             if let Some(read) = self.read {
@@ -429,15 +470,26 @@ impl<'a> Step<'a> {
                     ticks_per_second: self.ticks_per_second,
                 };
                 table.answer(found, &question, &texts, cells);
-                answers.extend(self.cells.iter().map(|&cell| cells.values[cell]));
-                wides.extend(self.wides.iter().map(|&wide| cells.wides[wide]));
+                answered.values.extend(self.cells.iter().map(|&cell| cells.values[cell]));
+                answered.wides.extend(self.wides.iter().map(|&wide| cells.wides[wide]));
             }
             if row.keyed {
                 table.store(self.plan, found, key_of(row), record, row.mark, &mut texts);
-                table.expire(self.plan, row.mark, &mut texts);
+            }
+            self.expire(shards, std::slice::from_ref(row), &mut texts);
+        }
+        self.expire(shards, &rows[looked..], &mut texts);
+        answered.released.extend(texts.owed());
+    }
+
+    /// Lets keys go that nothing can see any more, where it is the turn of one of these shards.
+    fn expire(&self, shards: &mut [Option<&mut Table>], rows: &[Row], texts: &mut Interner) {
+        for row in rows.iter().filter(|row| row.keyed) {
+            let (turn, most) = shards::turn_of(row.event, shards.len() - 1);
+            for table in shards[turn].iter_mut().flatten() {
+                table.expire(self.plan, row.mark, most, texts);
             }
         }
-        released.extend(texts.owed());
     }
 
     /// About what it costs, in answers.
@@ -446,23 +498,19 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Which steps are whose, this thread's first, which has the events and the rows to do beside.
-fn shares(steps: &[Step<'_>], threads: usize, plan: &StreamPlan) -> Vec<Vec<usize>> {
-    let mut loads = vec![0; threads.min(steps.len() + 1)];
-    loads[0] = 8 + plan.outputs.len() / 2;
-    let mut shares = vec![Vec::new(); loads.len()];
+/// Which thread has which shards, by step and shard: this one, which has the events and the rows to do beside, is 0.
+fn owners(steps: &[Step<'_>], shards: &[usize], threads: usize, plan: &StreamPlan) -> Vec<Vec<usize>> {
+    let mut loads = vec![0; threads];
+    let most = shards.iter().max().copied().unwrap_or(1);
+    loads[0] = (8 + plan.outputs.len() / 2) * most;
+    let mut owners: Vec<Vec<usize>> = shards.iter().map(|&shards| vec![0; shards]).collect();
     let mut order: Vec<usize> = (0..steps.len()).collect();
-    order.sort_by_key(|&step| std::cmp::Reverse(steps[step].weight()));
+    order.sort_by_key(|&step| std::cmp::Reverse(steps[step].weight() * most / shards[step]));
     for step in order {
-        let least = (0..loads.len()).min_by_key(|&thread| loads[thread]).expect("this thread is one");
-        loads[least] += steps[step].weight();
-        shares[least].push(step);
+        for owner in &mut owners[step] {
+            *owner = (0..threads).min_by_key(|&thread| loads[thread]).expect("this thread is one");
+            loads[*owner] += steps[step].weight() * most / shards[step];
+        }
     }
-    // A thread without a table is none; this one has the events.
-    let mut index = 0;
-    shares.retain(|share| {
-        index += 1;
-        index == 1 || !share.is_empty()
-    });
-    shares
+    owners
 }

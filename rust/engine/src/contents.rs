@@ -31,7 +31,7 @@ impl Engine {
     /// A sentence: no table has such a key, or a value is none of its column.
     pub fn contents(&self, given: &[(String, String)]) -> Result<Vec<KeyContents>, String> {
         let mut found = Vec::new();
-        for (table, plan) in self.tables.iter().zip(&self.plan.tables) {
+        for (shards, plan) in self.tables.iter().zip(&self.plan.tables) {
             let values: Option<Vec<&str>> = plan
                 .key()
                 .map(|name| given.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()))
@@ -41,7 +41,9 @@ impl Engine {
             let index = found_index(&self.plan.tables, plan);
             let write = stream.writes.iter().find(|write| write.table == index).expect("a stream writes its tables");
             let bytes = key_bytes(&write.key, &values)?;
-            let reference = table.find(Key { hash: key::hash(&bytes), bytes: &bytes });
+            let key = Key::of(&bytes);
+            let table = shards.of(key.hash);
+            let reference = table.find(key);
             let mut events = Vec::new();
             let has_past = reference.is_some_and(|reference| {
                 table.each_event(plan, reference, |run, index| {

@@ -18,7 +18,8 @@ use crate::schema::iso_ticks;
 use crate::stage::{Probe, Stage};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
-use crate::state::table::{Key, Table};
+use crate::state::shards::Shards;
+use crate::state::table::Key;
 use crate::state::{Cells, Run, RunMut, texts};
 pub use crate::stats::Stats;
 
@@ -29,7 +30,7 @@ mod room;
 pub struct Engine {
     pub(crate) plan: Arc<Plan>,
     pub(crate) options: Options,
-    pub(crate) tables: Vec<Table>,
+    pub(crate) tables: Vec<Shards>,
     pub(crate) interner: Interner,
     pub(crate) lookups: Lookups,
     pub(crate) clocks: Vec<Clock>,
@@ -108,9 +109,11 @@ impl Engine {
 
     /// The same, told more.
     pub fn with_options(plan: Arc<Plan>, options: Options) -> Self {
-        let evicts = options.memory_limit.is_some() && options.on_limit == OnLimit::EvictIdle;
+        let limited = options.memory_limit.is_some();
+        let evicts = limited && options.on_limit == OnLimit::EvictIdle;
+        let shards = |table| Shards::new(table, options.idle_after, limited, evicts);
         Self {
-            tables: plan.tables.iter().map(|table| Table::new(table, options.idle_after, evicts)).collect(),
+            tables: plan.tables.iter().map(shards).collect(),
             clocks: plan.streams.iter().map(|_| Clock::default()).collect(),
             interner: Interner::default(),
             lookups: Lookups::new(&plan.lookups),
@@ -262,7 +265,7 @@ impl Engine {
             state_bytes: self.bytes(),
             journal_bytes: self.journal.as_ref().map_or(0, |journal| journal.bytes() as u64),
             lookups: self.lookups.stats(&self.plan.lookups),
-            expired: self.tables.iter().map(|table| table.expired).sum(),
+            expired: self.tables.iter().map(Shards::expired).sum(),
             evicted: self.evicted,
             refused: self.refused,
         }
@@ -270,7 +273,7 @@ impl Engine {
 
     pub(crate) fn bytes(&self) -> u64 {
         let scratch = self.scratch.keys.capacity() + self.scratch.record.capacity() * 8;
-        let tables: usize = self.tables.iter().map(Table::bytes).sum();
+        let tables: usize = self.tables.iter().map(Shards::bytes).sum();
         (tables + self.interner.bytes() + self.lookups.bytes() + self.late.bytes() + scratch) as u64
     }
 
@@ -330,11 +333,11 @@ impl Engine {
             let keyed = key::encode(&write.key, event, keys);
             let hash = key::hash(&keys[start..]);
             let key = Key { hash, bytes: &keys[start..] };
-            let found = if keyed { self.tables[write.table].find(key) } else { None };
+            let found = if keyed { self.tables[write.table].of(hash).find(key) } else { None };
             located.push(Located { hash, start, end: keys.len(), found, keyed });
         }
         for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
-            self.tables[write.table].warm(located.found);
+            self.tables[write.table].of(located.hash).warm(located.found);
         }
     }
 
@@ -354,7 +357,8 @@ impl Engine {
         cells.lists.clear();
         for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
             let table_plan = &plan.tables[write.table];
-            let table = &mut self.tables[write.table];
+            let shards = &mut self.tables[write.table];
+            let table = shards.of_mut(located.hash);
             let is_own = located.keyed && own.is_some();
             if is_own {
                 fill(table_plan, event, t, record, &mut self.interner);
@@ -381,16 +385,17 @@ impl Engine {
                 let mark = mark(plan, table_plan, &self.clocks);
                 let key = Key { hash: located.hash, bytes: &keys[located.start..located.end] };
                 table.store(table_plan, located.found, key, run, mark, &mut self.interner);
-                table.expire(table_plan, mark, &mut self.interner);
+                let event = self.clocks[stream].events;
+                shards.expire(table_plan, located.hash, event, mark, &mut self.interner);
                 probe.ended(Stage::Store);
             }
         }
         for read in plan_stream.reads.iter().filter(|read| !read.own) {
-            let table = &mut self.tables[read.table];
             let start = keys.len();
             let keyed = key::encode(&read.key, event, keys);
-            let bytes = &keys[start..];
-            let found = if keyed { table.find(Key { hash: key::hash(bytes), bytes }) } else { None };
+            let key = Key::of(&keys[start..]);
+            let table = self.tables[read.table].of_mut(key.hash);
+            let found = if keyed { table.find(key) } else { None };
             let question = Question {
                 plan: &plan.tables[read.table],
                 read,
@@ -414,16 +419,9 @@ impl Engine {
     }
 }
 /// Writes the event as a run of one.
-#[inline]
 pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
     record.clear();
     record.resize(table.shape.words_of(1), 0);
-    fill_words(table, event, t, record, interner);
-}
-
-/// The same into words that are 0.
-#[inline]
-pub(crate) fn fill_words(table: &TablePlan, event: &Event, t: i64, record: &mut [u64], interner: &mut Interner) {
     record[0] = t as u64;
     let mut run = RunMut { words: record, shape: table.shape, room: 1 };
     for column in &table.columns {

@@ -7,6 +7,7 @@ use crate::key::{self, KeyIndex};
 use crate::plan::{FlagPlan, LogColumn, Place, Plan, TablePlan};
 use crate::state::answer::Question;
 use crate::state::interner::Interner;
+use crate::state::shards;
 use crate::state::table::{Key, Table};
 use crate::state::{Cells, Run, RunMut};
 
@@ -123,7 +124,7 @@ impl<'a> Play<'a> {
         Self {
             plan,
             table,
-            state: Table::new(table, expected.idle_after, false),
+            state: Table::new(table, 0, expected.idle_after, false),
             texts: Interner::default(),
             cells,
             random: 0x9E37_79B9_7F4A_7C15,
@@ -175,7 +176,7 @@ impl<'a> Play<'a> {
         }
         let mark = time.saturating_sub(self.plan.streams[self.table.stream].lateness);
         self.state.store(self.table, found, key, run, mark, &mut self.texts);
-        self.state.expire(self.table, mark, &mut self.texts);
+        self.state.expire(self.table, mark, shards::EXPIRED_MAX, &mut self.texts);
     }
 
     /// An event of chance: amounts in cents, one of the texts, half of the conditions met, nothing null.

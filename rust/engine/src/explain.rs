@@ -92,8 +92,9 @@ impl Engine {
             .expect("every answer has a job");
         let mut bytes = Vec::new();
         let keyed = key::encode(&read.key, event, &mut bytes);
-        let table = &mut self.tables[read.table];
-        let found = if keyed { table.find(Key { hash: key::hash(&bytes), bytes: &bytes }) } else { None };
+        let key = Key::of(&bytes);
+        let table = self.tables[read.table].of_mut(key.hash);
+        let found = if keyed { table.find(key) } else { None };
         let question = question(table_plan, read, at, plan.ticks_per_second);
         let (columns, mask) = reads(&table_plan.lanes[lane.lane]);
         let (mut events, mut left) = (Vec::new(), Vec::new());

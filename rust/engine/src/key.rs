@@ -42,20 +42,27 @@ pub struct KeyIndex {
 
 impl Default for KeyIndex {
     fn default() -> Self {
-        Self { shards: (0..1 << SHARD_BITS).map(|_| HashTable::new()).collect(), len: 0, bytes: 0, largest: 0 }
+        Self::within(0)
     }
 }
 
 impl KeyIndex {
-    fn shard(hash: u64) -> usize {
-        (hash >> (64 - SHARD_BITS)) as usize
+    /// For keys with the same so many top bits of their hashes: with others of other bits it has as many shards as one for all.
+    pub fn within(skipped: u32) -> Self {
+        let shards = (0..1 << (SHARD_BITS - skipped)).map(|_| HashTable::new());
+        Self { shards: shards.collect(), len: 0, bytes: 0, largest: 0 }
+    }
+
+    #[inline]
+    fn shard(&self, hash: u64) -> usize {
+        (hash >> (64 - SHARD_BITS)) as usize & (self.shards.len() - 1)
     }
 
     /// The reference for which `is` holds among those of this hash.
     #[inline]
     pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let short = hash as u32;
-        self.shards[Self::shard(hash)]
+        self.shards[self.shard(hash)]
             .find(spread(short), |&(h, reference)| h == short && is(reference))
             .map(|&(_, reference)| reference)
     }
@@ -63,7 +70,8 @@ impl KeyIndex {
     /// Adds a reference that is not there.
     pub fn insert(&mut self, hash: u64, reference: u32) {
         let short = hash as u32;
-        let shard = &mut self.shards[Self::shard(hash)];
+        let number = self.shard(hash);
+        let shard = &mut self.shards[number];
         let before = shard.allocation_size();
         make_room(shard);
         shard.insert_unique(spread(short), (short, reference), |&(h, _)| spread(h));
@@ -78,14 +86,16 @@ impl KeyIndex {
     /// The state of a key has moved.
     pub fn replace(&mut self, hash: u64, old: u32, new: u32) {
         let short = hash as u32;
-        let slot = self.shards[Self::shard(hash)].find_mut(spread(short), |&(_, reference)| reference == old);
+        let number = self.shard(hash);
+        let slot = self.shards[number].find_mut(spread(short), |&(_, reference)| reference == old);
         slot.expect("a key that moves is in the index").1 = new;
     }
 
     /// Takes out a reference that is there.
     pub fn remove(&mut self, hash: u64, reference: u32) {
         let short = hash as u32;
-        let shard = &mut self.shards[Self::shard(hash)];
+        let number = self.shard(hash);
+        let shard = &mut self.shards[number];
         let slot = shard.find_entry(spread(short), |&(h, other)| h == short && other == reference);
         slot.expect("a key that leaves is in the index").remove();
         self.len -= 1;

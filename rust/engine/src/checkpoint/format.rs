@@ -4,8 +4,10 @@ use crate::encode::{Encode, Input};
 
 /// The first bytes of every checkpoint.
 pub(super) const MAGIC: [u8; 8] = *b"fastfeat";
-/// Raised with every change of the bytes. Releases open this one; a file of another is refused by name.
-pub const FORMAT_VERSION: u32 = 1;
+/// Raised with every change of the bytes. Releases write this one.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest that they open; a file of another is refused by name.
+pub(super) const OLDEST_VERSION: u32 = 1;
 /// Magic and version.
 pub(super) const PREAMBLE_BYTES: usize = 12;
 /// Kind, codec, two zeros, number, length, checksum of the payload, checksum of these.

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::disk::{self, Disk};
 use super::folder::{self, Chain};
-use super::format::{FORMAT_VERSION, Kind};
+use super::format::Kind;
 use super::increment::Link;
 use super::read::Identity;
 use super::sections::{Fault, Reader, broken, damaged};
@@ -134,7 +134,7 @@ pub fn inspect(disk: &dyn Disk, path: &Path, key: &[(String, String)]) -> Result
 /// One file; only a disk that cannot read is an error.
 fn look_at(disk: &dyn Disk, path: &Path, names: &mut Names) -> Result<File, CheckpointError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut file = File { name, kind: "full", format: FORMAT_VERSION, ..File::default() };
+    let mut file = File { name, kind: "full", ..File::default() };
     match disk::open(disk, path) {
         Err(error) => return fault(path, CheckpointFault::Disk, format!("it cannot be opened: {error}")),
         Ok((mut input, length)) => {
@@ -151,6 +151,7 @@ fn look_at(disk: &dyn Disk, path: &Path, names: &mut Names) -> Result<File, Chec
 
 fn read(file: &mut File, input: &mut dyn std::io::Read, length: u64, names: &mut Names) -> Result<(), Fault> {
     let mut sections = Reader::begin(input, length)?;
+    file.format = sections.version;
     sections.expect(Kind::Identity, 0)?;
     let identity = broken(Kind::Identity, Identity::read(&sections.payload))?;
     file.release.clone_from(&identity.release);

@@ -149,7 +149,7 @@ pub(super) fn counters(engine: &mut Engine, payload: &[u8]) -> Result<Announced,
     let mut keys = Vec::with_capacity(tables);
     for table in &mut engine.tables {
         keys.push(input.read()?);
-        table.expired = input.read()?;
+        table.resume_expired(input.read()?);
     }
     let lookups = input.count(1)?;
     if lookups != engine.plan.lookups.len() {
@@ -205,5 +205,7 @@ fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &
     }
     sections.expect(Kind::Expiry, number)?;
     let mut input = Input::new(&sections.payload);
-    broken(Kind::Expiry, table.load_expiry(table_plan, &loading, &mut input).and_then(|()| input.end()))
+    // The first format knew one shard.
+    let is_sharded = sections.version > 1;
+    broken(Kind::Expiry, table.load_expiry(table_plan, &loading, is_sharded, &mut input).and_then(|()| input.end()))
 }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Read, Write};
 
-use super::format::{FORMAT_VERSION, HEADER_BYTES, Header, Kind, MAGIC, PLAIN, PREAMBLE_BYTES, SECTION_BYTES, ZSTD};
+use super::format::{
+    FORMAT_VERSION, HEADER_BYTES, Header, Kind, MAGIC, OLDEST_VERSION, PLAIN, PREAMBLE_BYTES, SECTION_BYTES, ZSTD,
+};
 use crate::encode::{Broken, Encode, Input};
 use crate::error::CheckpointFault;
 
@@ -108,6 +110,8 @@ pub(super) fn refused<T>(message: String) -> Result<T, Fault> {
 /// Sections on their way in.
 pub(super) struct Reader<'a> {
     input: &'a mut dyn Read,
+    /// Of its format.
+    pub version: u32,
     /// Bytes of the file, and how many have been read.
     length: u64,
     at: u64,
@@ -119,7 +123,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Begins a file of so many bytes.
     pub fn begin(input: &'a mut dyn Read, length: u64) -> Result<Self, Fault> {
-        let mut reader = Self { input, length, at: 0, sections: 0, headers: 0, payload: Vec::new() };
+        let mut reader = Self { input, version: 0, length, at: 0, sections: 0, headers: 0, payload: Vec::new() };
         let mut bytes = [0; PREAMBLE_BYTES];
         reader.fill(&mut bytes, "the first bytes")?;
         let (magic, version) = bytes.split_at(MAGIC.len());
@@ -129,9 +133,9 @@ impl<'a> Reader<'a> {
             );
         }
         match Input::new(version).read::<u32>() {
-            Ok(FORMAT_VERSION) => Ok(reader),
+            Ok(version @ OLDEST_VERSION..=FORMAT_VERSION) => Ok(Self { version, ..reader }),
             Ok(version) => refused(format!(
-                "its format is {version}, and this release ({}) opens {FORMAT_VERSION}; open it with the release that wrote it",
+                "its format is {version}, and this release ({}) opens {OLDEST_VERSION} to {FORMAT_VERSION}; open it with the release that wrote it",
                 env!("CARGO_PKG_VERSION")
             )),
             Err(broken) => damaged(broken.to_string()),

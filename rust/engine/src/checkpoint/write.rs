@@ -72,7 +72,7 @@ pub(super) fn counters(engine: &Engine, out: &mut Vec<u8>) {
     (engine.interner.texts() as u64).encode(out);
     (engine.tables.len() as u64).encode(out);
     for table in &engine.tables {
-        (table.keys() as u64, table.expired).encode(out);
+        (table.keys() as u64, table.expired()).encode(out);
     }
     (engine.plan.lookups.len() as u64).encode(out);
     for (plan, (version, misses, hash)) in engine.plan.lookups.iter().zip(engine.lookups.saved()) {

@@ -43,7 +43,7 @@ impl Engine {
         // The key that went may have been one of the event's own.
         for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
             let key = Key { hash: located.hash, bytes: &self.scratch.keys[located.start..located.end] };
-            located.found = if located.keyed { self.tables[write.table].find(key) } else { None };
+            located.found = if located.keyed { self.tables[write.table].of(key.hash).find(key) } else { None };
         }
         Ok(())
     }
@@ -58,16 +58,16 @@ impl Engine {
             let table = &mut self.tables[index];
             let Some(idle) = table.most_idle(&plan.tables[index]) else { continue };
             match chosen {
-                Some((_, other)) if other.newest <= idle.newest => table.wait(idle),
+                Some((_, other)) if other.newest <= idle.newest => table.limited().wait(idle),
                 _ => {
                     if let Some((before, other)) = chosen.replace((index, idle)) {
-                        self.tables[before].wait(other);
+                        self.tables[before].limited().wait(other);
                     }
                 }
             }
         }
         if let Some((index, idle)) = chosen {
-            self.tables[index].evict(&plan.tables[index], idle, &mut self.interner);
+            self.tables[index].limited().evict(&plan.tables[index], idle, &mut self.interner);
             self.evicted += 1;
         }
     }

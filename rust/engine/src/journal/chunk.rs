@@ -40,7 +40,7 @@ struct Column {
     /// Of floats, whole numbers and times.
     words: Vec<u64>,
     lengths: Vec<u32>,
-    text: String,
+    text: Vec<u8>,
 }
 
 /// Events of one stream.
@@ -64,7 +64,7 @@ impl Column {
             tags: Vec::with_capacity(before.tags.len()),
             words: Vec::with_capacity(before.words.len()),
             lengths: Vec::with_capacity(before.lengths.len()),
-            text: String::with_capacity(before.text.len()),
+            text: Vec::with_capacity(before.text.len()),
         }
     }
 
@@ -77,10 +77,10 @@ impl Column {
             Value::Int(x) => (INT, x as u64),
             Value::Time(x) => (TIME, x as u64),
             Value::Text(text) => {
-                let text = event.text(text);
+                let text = event.text(text).as_bytes();
                 self.tags.push(TEXT);
                 self.lengths.push(text.len() as u32);
-                return self.text.push_str(text);
+                return self.text.extend_from_slice(text);
             }
         };
         self.tags.push(tag);
@@ -101,7 +101,7 @@ impl Column {
         }
         self.words.iter().for_each(|word| word.encode(out));
         self.lengths.iter().for_each(|length| length.encode(out));
-        out.extend_from_slice(self.text.as_bytes());
+        out.extend_from_slice(&self.text);
     }
 
     fn decode(count: usize, holds: Holds, input: &mut Input<'_>) -> Result<Self, Broken> {
@@ -129,7 +129,7 @@ impl Column {
                 return Err(Broken::new("a text ends within a character"));
             }
         }
-        Ok(Self { tags, words, lengths, text: whole.to_owned() })
+        Ok(Self { tags, words, lengths, text: text.to_vec() })
     }
 }
 
@@ -184,11 +184,6 @@ impl Chunk {
 
     pub fn evict(&mut self) {
         self.ops.push(EVICTED);
-    }
-
-    /// Whether keys were let go in it.
-    pub fn evicts(&self) -> bool {
-        self.ops.contains(&EVICTED)
     }
 
     pub fn ops(&self) -> usize {
@@ -293,9 +288,9 @@ impl Column {
             }
             TEXT => {
                 let length = self.lengths[at.text] as usize;
-                let text = &self.text[at.byte..at.byte + length];
+                let bytes = &self.text[at.byte..at.byte + length];
                 (at.text, at.byte) = (at.text + 1, at.byte + length);
-                Value::Text(event.store(text))
+                Value::Text(event.store(std::str::from_utf8(bytes).expect("checked as it was read")))
             }
             _ => Value::Null,
         }

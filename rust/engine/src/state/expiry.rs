@@ -11,7 +11,7 @@ use crate::heap::{heap, room, tree_map};
 /// Keys of a piece: with what links it, 128 bytes.
 const PIECE_KEYS: usize = 15;
 /// Pieces of a block, which never moves.
-const BLOCK_PIECES: usize = 512;
+const BLOCK_PIECES: usize = 64;
 /// So many steps are kept apart.
 const STEPS_MAX: usize = 1_024;
 const NONE: u32 = u32::MAX;
@@ -62,6 +62,7 @@ pub(super) struct Expiry {
     /// Keys by the step in which they are due.
     due: BTreeMap<i64, Chain>,
     blocks: Vec<Vec<Piece>>,
+    soonest: i64,
     /// First of the pieces that are not in use, and of those that never were.
     free: u32,
     fresh: u32,
@@ -72,7 +73,7 @@ impl Expiry {
     /// due before which others, otherwise there are few.
     pub fn new(after: i64, is_fine: bool) -> Self {
         let step = if is_fine { 1 } else { (after / 64).max(1) };
-        Self { step, due: BTreeMap::new(), blocks: Vec::new(), free: NONE, fresh: 0 }
+        Self { step, due: BTreeMap::new(), soonest: i64::MAX, blocks: Vec::new(), free: NONE, fresh: 0 }
     }
 
     /// A key will be due at this time.
@@ -97,6 +98,7 @@ impl Expiry {
             }
         };
         self.piece(last).extend(&[hash]);
+        self.soonest = self.soonest.min(self.end_of(step));
     }
 
     fn piece(&mut self, number: u32) -> &mut Piece {
@@ -191,7 +193,7 @@ impl Expiry {
     /// The key that is due first, and the end of its step.
     pub fn pop_first(&mut self) -> Option<(u64, i64)> {
         let (&step, _) = self.due.first_key_value()?;
-        let end = step.saturating_add(1).saturating_mul(self.step);
+        let end = self.end_of(step);
         self.pop().map(|hash| (hash, end))
     }
 
@@ -206,11 +208,22 @@ impl Expiry {
             self.give_back(chain.first);
             if next == NONE {
                 self.due.remove(&step);
+                self.soonest = self.due.first_key_value().map_or(i64::MAX, |(&step, _)| self.end_of(step));
             } else {
                 self.due.insert(step, Chain { first: next, last: chain.last });
             }
         }
         Some(hash)
+    }
+
+    /// When the first step has passed, or before: until then no key is due.
+    #[inline]
+    pub fn soonest(&self) -> i64 {
+        self.soonest
+    }
+
+    fn end_of(&self, step: i64) -> i64 {
+        step.saturating_add(1).saturating_mul(self.step)
     }
 
     pub fn bytes(&self) -> usize {

@@ -7,7 +7,7 @@ use super::past::Past;
 use crate::heap::room;
 
 /// Extras of a chunk.
-const CHUNK: usize = 1_024;
+const CHUNK: usize = 128;
 
 /// What a key has beyond a run.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Where the events of keys live, and what is answered from them.
 //!
-//! `table` finds a key; its events are one `run`, or a `log` of many with summaries (`tree`); what has left the log is in its `past`.
+//! `shards` are the parts of a table of the plan, by key; each, a `table`, finds a key; its events are one `run`, or a `log` of many with summaries (`tree`); what has left the log is in its `past`.
 //! `bounds` says where the windows of a row lie there, `answer` computes them, lane by lane: `walk` what merges (`lane`, `follow`),
 //! `unique` distinct counts (`distinct`, `values`), `quantile` what needs the values in order (`rank`), `tallied` what needs their counts (`cursor`, `tally`),
 //! `entry` single events. Where events come in order, `tail` answers the most common of all this together.
@@ -24,6 +24,7 @@ mod prefetch;
 mod quantile;
 mod rank;
 mod run;
+pub(crate) mod shards;
 mod slab;
 pub(crate) mod table;
 mod tail;

@@ -4,9 +4,12 @@ use std::collections::VecDeque;
 
 use crate::heap::{heap, room};
 
-/// Words of a chunk (256 KiB).
+/// Bits of a reference that are the word within a chunk.
 const CHUNK_BITS: u32 = 15;
-const CHUNK_WORDS: usize = 1 << CHUNK_BITS;
+/// Words of a chunk (32 KiB).
+const CHUNK_WORDS: usize = 1 << 12;
+/// Words of the first one (4 KiB): small states are to be small.
+const FIRST_WORDS: usize = CHUNK_WORDS / 8;
 /// Larger blocks get a chunk of their own.
 const BLOCK_WORDS_MAX: usize = CHUNK_WORDS / 8;
 
@@ -53,8 +56,13 @@ fn class_words(words: usize) -> usize {
     words.next_multiple_of(step)
 }
 
+/// The number of a size, which is one of `class_words`: eight to each power of two.
 fn class(words: usize) -> usize {
-    words / 2
+    if words <= 16 {
+        return words / 2;
+    }
+    let power = words.next_power_of_two();
+    (power.trailing_zeros() as usize - 4) * 8 + (words - power / 2) / (power / 16)
 }
 
 impl Slab {
@@ -75,10 +83,11 @@ impl Slab {
                 return (reference, words);
             }
         }
-        if self.next == 0 || self.next + words > CHUNK_WORDS {
+        if self.next == 0 || self.next + words > self.chunks[self.current].words.len() {
             let left = self.current;
             let had_one = self.next > 0;
-            self.current = self.new_chunk(CHUNK_WORDS);
+            let is_first = self.chunks.is_empty() && words <= FIRST_WORDS;
+            self.current = self.new_chunk(if is_first { FIRST_WORDS } else { CHUNK_WORDS });
             self.next = 0;
             if had_one && self.chunks[left].live == 0 {
                 self.give_back(left);
@@ -136,20 +145,20 @@ impl Slab {
     }
 
     fn reference(chunk: usize, word: usize) -> Reference {
-        assert!(chunk < 1 << (32 - CHUNK_BITS), "a table holds 32 GiB of small keys at most");
+        assert!(chunk < 1 << (32 - CHUNK_BITS), "a shard holds 4 GiB of small keys at most");
         ((chunk as u32) << CHUNK_BITS) | word as u32
     }
 
     /// From the first word of a block to the end of its chunk.
     #[inline]
     pub fn block(&self, reference: Reference) -> &[u64] {
-        &self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & (CHUNK_WORDS - 1)..]
+        &self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & ((1 << CHUNK_BITS) - 1)..]
     }
 
     /// The same, to write.
     #[inline]
     pub fn block_mut(&mut self, reference: Reference) -> &mut [u64] {
-        &mut self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & (CHUNK_WORDS - 1)..]
+        &mut self.chunks[(reference >> CHUNK_BITS) as usize].words[(reference as usize) & ((1 << CHUNK_BITS) - 1)..]
     }
 
     /// Bytes held by blocks that have been freed.
@@ -159,7 +168,7 @@ impl Slab {
 
     /// Bytes held. What has not been written to yet of the newest chunk is no memory of the process.
     pub fn bytes(&self) -> usize {
-        let untouched = if self.next == 0 { 0 } else { CHUNK_WORDS - self.next };
+        let untouched = if self.next == 0 { 0 } else { self.chunks[self.current].words.len() - self.next };
         let free: usize = self.free.iter().map(|free| room::<(Reference, u32)>(free.capacity())).sum();
         self.chunk_bytes - untouched * 8
             + free

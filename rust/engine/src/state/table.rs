@@ -1,4 +1,4 @@
-//! State of one stream by one key: an index from key to block, and in the block either the few events of a key or the number of
+//! State of one stream by one key, or a shard of it: an index from key to block, and in the block either the few events of a key or the number of
 //! what it has beyond them.
 //!
 //! A block: header, the key's bytes padded to words, the number of its extra where it has one, then a run of events. The extra is the
@@ -17,15 +17,13 @@ use super::past::Past;
 use super::prefetch;
 use super::run::{RUN, Run, RunMut};
 use super::slab::{Reference, Slab};
-use crate::key::KeyIndex;
+use crate::key::{self, KeyIndex};
 use crate::plan::TablePlan;
 
 /// A busy key with fewer events becomes a run again.
 const BUSY_MIN: usize = RUN / 2;
 /// Events that leave, and events that are folded, in one call at most.
 const STEPS_MAX: usize = 2 * RUN;
-/// Keys that are looked at for expiry in one call at most.
-const EXPIRED_MAX: usize = 4;
 /// Of so many keys the most idle one goes where room is needed.
 const EVICTED_AMONG: usize = 64;
 /// A log is measured again after so many events.
@@ -58,6 +56,12 @@ pub(crate) struct Key<'a> {
     pub bytes: &'a [u8],
 }
 
+impl<'a> Key<'a> {
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { hash: key::hash(bytes), bytes }
+    }
+}
+
 /// A key that may have to go for others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Idle {
@@ -69,12 +73,12 @@ pub(crate) struct Idle {
 }
 
 impl Table {
-    /// `evicts` when idle keys may have to go before nothing can see them.
-    pub fn new(plan: &TablePlan, idle_after: Option<i64>, evicts: bool) -> Self {
+    /// The top bits of its keys' hashes are the number of the shard; `evicts` when idle keys may have to go before nothing can see them.
+    pub fn new(plan: &TablePlan, shard_bits: u32, idle_after: Option<i64>, evicts: bool) -> Self {
         let after = if plan.forever { idle_after } else { Some(plan.linger) };
         let after = after.or_else(|| evicts.then(|| plan.linger.max(1)));
         Self {
-            index: KeyIndex::default(),
+            index: KeyIndex::within(shard_bits),
             slab: Slab::default(),
             extras: Extras::default(),
             extra_bytes: 0,
@@ -405,13 +409,26 @@ impl Table {
         self.extra_bytes -= self.extras.take(number).bytes;
     }
 
-    /// Lets keys go that nothing can see any more, a few.
-    pub fn expire(&mut self, plan: &TablePlan, mark: i64, texts: &mut Interner) {
+    /// Lets keys go that nothing can see any more, so many at most.
+    #[inline]
+    pub fn expire(&mut self, plan: &TablePlan, mark: i64, most: usize, texts: &mut Interner) {
+        if self.soonest() <= mark {
+            self.expire_due(plan, mark, most, texts);
+        }
+    }
+
+    /// Until then no key is due to leave.
+    #[inline]
+    pub fn soonest(&self) -> i64 {
+        self.expiry.as_ref().map_or(i64::MAX, Expiry::soonest)
+    }
+
+    fn expire_due(&mut self, plan: &TablePlan, mark: i64, most: usize, texts: &mut Interner) {
         if plan.forever && self.idle_after.is_none() {
             // Only a limit on memory lets these go.
             return;
         }
-        for _ in 0..EXPIRED_MAX {
+        for _ in 0..most {
             let Some(hash) = self.expiry.as_mut().and_then(|expiry| expiry.pop_due(mark)) else { return };
             let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
             if let Some(reference) = self.index.find(hash, |reference| due(reference) < mark) {

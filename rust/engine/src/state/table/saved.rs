@@ -15,7 +15,6 @@ use super::super::slab::Reference;
 use super::{Table, due_after};
 use crate::definition::FieldKind;
 use crate::encode::{Broken, Encode, Input};
-use crate::key;
 use crate::plan::{FlagPlan, Place, TablePlan};
 
 /// Written in place of the room of a run.
@@ -27,21 +26,20 @@ pub(crate) struct Loading {
     /// Bytes of the key before.
     last: Option<Vec<u8>>,
     /// Hashes of the keys, in order.
-    hashes: Vec<u64>,
+    pub hashes: Vec<u64>,
     /// A run with room for a whole one.
     words: Vec<u64>,
 }
 
 impl Table {
-    /// Every key, in the order of its bytes.
-    pub fn in_order(&self) -> Vec<Reference> {
-        let mut keys: Vec<Reference> = self.index.references().collect();
-        keys.sort_unstable_by(|&a, &b| self.order(a, b));
-        keys
+    /// Every key, in no order.
+    pub fn references(&self) -> impl Iterator<Item = Reference> {
+        self.index.references()
     }
 
-    fn order(&self, a: Reference, b: Reference) -> Ordering {
-        let (a, b) = (self.slab.block(a), self.slab.block(b));
+    /// How a key compares with one of another shard, by its bytes.
+    pub fn order(&self, key: Reference, other: &Self, others: Reference) -> Ordering {
+        let (a, b) = (self.slab.block(key), other.slab.block(others));
         let (left, right) = (Header(a[0]), Header(b[0]));
         // The bytes of a word as a number that grows as they do; what pads the last word is zero.
         let number = |word: &u64| u64::from_be_bytes(word.to_le_bytes());
@@ -51,7 +49,7 @@ impl Table {
     }
 
     /// Bytes of a key.
-    fn key_of(&self, reference: Reference) -> Vec<u8> {
+    pub fn key_of(&self, reference: Reference) -> Vec<u8> {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let mut key: Vec<u8> = block[1..header.after_key()].iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -100,20 +98,18 @@ impl Table {
         extra.is_some_and(|extra| extra.past.is_some())
     }
 
-    /// Reads one key, which comes after the one before, and holds its texts.
+    /// Reads what is kept of a key, which comes after the one before, and holds its texts.
     pub fn load_key(
         &mut self,
         plan: &TablePlan,
         loading: &mut Loading,
+        (hash, key): (u64, &[u8]),
         input: &mut Input<'_>,
         texts: &mut Interner,
     ) -> Result<(), Broken> {
-        let length = input.count(1)?;
-        let key = input.take(length)?;
-        if length >= 1 << 24 || loading.last.as_deref().is_some_and(|last| last >= key) {
+        if key.len() >= 1 << 24 || loading.last.as_deref().is_some_and(|last| last >= key) {
             return Err(Broken::new("the keys of a table are not in order"));
         }
-        let hash = key::hash(key);
         let room: u8 = input.read()?;
         let (reference, ends) = if room == BUSY {
             self.load_busy(plan, loading, key, input, texts)?
@@ -226,13 +222,10 @@ impl Table {
         Ok((reference, (first, end)))
     }
 
-    /// Appends when the keys, which are all of them in order, are looked at.
-    pub fn save_expiry(&self, keys: &[Reference], out: &mut Vec<u8>) {
+    /// Appends when the keys are looked at, by their places, which are given by their hashes, in order.
+    pub fn save_expiry(&self, places: &[(u64, u32)], out: &mut Vec<u8>) {
         let Some(expiry) = &self.expiry else { return (0_i64, 0_u64).encode(out) };
         expiry.step_ticks().encode(out);
-        let mut places: Vec<(u64, u32)> =
-            keys.iter().enumerate().map(|(place, &at)| (key::hash(&self.key_of(at)), place as u32)).collect();
-        places.sort_unstable();
         (expiry.steps().len() as u64).encode(out);
         for (begin, hashes) in expiry.steps() {
             begin.encode(out);
@@ -246,33 +239,20 @@ impl Table {
         }
     }
 
-    /// Reads when the keys are looked at; those that are not listed are looked at when they are due.
-    pub fn load_expiry(&mut self, plan: &TablePlan, loading: &Loading, input: &mut Input<'_>) -> Result<(), Broken> {
-        let step_ticks = input.read()?;
+    /// Goes on with the steps in which keys were looked at, where they are as long as its own may come to.
+    pub fn resume_expiry(&mut self, step_ticks: i64) {
         if let Some(expiry) = &mut self.expiry {
             expiry.resume(step_ticks);
         }
-        let mut listed = vec![false; loading.hashes.len()];
-        for _ in 0..input.count(16)? {
-            let begin = input.read()?;
-            for _ in 0..input.count(4)? {
-                let place = input.read::<u32>()? as usize;
-                if listed.get(place) != Some(&false) {
-                    return Err(Broken(format!("key {place} of {} is to be looked at", listed.len())));
-                }
-                listed[place] = true;
-                if let Some(expiry) = &mut self.expiry {
-                    expiry.put(loading.hashes[place], begin);
-                }
-            }
+    }
+
+    /// A key of this hash is to be looked at at this time, or when it is due.
+    pub fn look_again(&mut self, plan: &TablePlan, hash: u64, time: Option<i64>) {
+        let due = || self.index.find(hash, |_| true).map(|reference| self.newest(plan, reference));
+        let due = || due().map(|newest| newest.saturating_add(due_after(plan, self.idle_after)));
+        if let (Some(time), Some(expiry)) = (time.or_else(due), self.expiry.as_mut()) {
+            expiry.put(hash, time);
         }
-        for (&hash, _) in loading.hashes.iter().zip(&listed).filter(|(_, listed)| !**listed) {
-            let newest = self.index.find(hash, |_| true).map(|reference| self.newest(plan, reference));
-            if let (Some(expiry), Some(newest)) = (&mut self.expiry, newest) {
-                expiry.put(hash, newest.saturating_add(due_after(plan, self.idle_after)));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,204 @@
+//! A table of the plan in shards, by the hash of the key: what one shard does with an event depends on no other, so threads can take shards
+//! side by side, and no structure of a table grows all at once.
+//!
+//! Keys that nothing can see any more are looked for in some shards after the others, a few at each event of the stream, whatever the key of
+//! that event: so a shard whose keys have no more events is emptied too, and what a shard goes through is the same on one thread or many.
+
+use std::ops::Range;
+
+use super::interner::{Interner, TextOrder};
+use super::slab::Reference;
+use super::table::{Idle, Loading, Table};
+use crate::encode::{Broken, Encode, Input};
+use crate::key;
+use crate::plan::TablePlan;
+
+/// Keys that are looked at for leaving at one event at most.
+pub(crate) const EXPIRED_MAX: usize = 4;
+/// Shards of a table without a limit on memory, as a power of two.
+pub(crate) const SHARD_BITS: u32 = 4;
+
+#[derive(Debug)]
+pub(crate) struct Shards {
+    shards: Box<[Table]>,
+    /// As many, less one.
+    mask: usize,
+    /// Before this time no key is due to leave.
+    soonest: i64,
+    /// False where it was read from a checkpoint of other shards.
+    as_written: bool,
+}
+
+/// Which shard of so many (less one is the mask) the keys of a hash are in.
+#[inline]
+pub(crate) fn shard_of(hash: u64, mask: usize) -> usize {
+    (hash >> (u64::BITS - SHARD_BITS)) as usize & mask
+}
+
+/// Which of so many shards are looked at for keys that nothing can see, at the stream's event of this number; and how many keys of each at most.
+#[inline]
+pub(crate) fn turn_of(event: u64, mask: usize) -> (Range<usize>, usize) {
+    let looked = EXPIRED_MAX.min(mask + 1);
+    let start = (event as usize * looked) & mask;
+    (start..start + looked, EXPIRED_MAX / looked)
+}
+
+impl Shards {
+    /// `limited` when memory has a limit, which is held best by one shard: `evicts` when idle keys may have to go for it before nothing can
+    /// see them.
+    pub fn new(plan: &TablePlan, idle_after: Option<i64>, limited: bool, evicts: bool) -> Self {
+        let bits = if limited { 0 } else { SHARD_BITS };
+        let shards = (0..1 << bits).map(|_| Table::new(plan, bits, idle_after, evicts));
+        Self { shards: shards.collect(), mask: (1 << bits) - 1, soonest: i64::MIN, as_written: true }
+    }
+
+    /// The shard that has the keys of a hash.
+    #[inline]
+    pub fn of(&self, hash: u64) -> &Table {
+        &self.shards[shard_of(hash, self.mask)]
+    }
+
+    /// The same, to change.
+    #[inline]
+    pub fn of_mut(&mut self, hash: u64) -> &mut Table {
+        &mut self.shards[shard_of(hash, self.mask)]
+    }
+
+    /// Lets keys go that nothing can see any more, a few, once the stream's event of this number has been stored for a key of this hash.
+    #[inline]
+    pub fn expire(&mut self, plan: &TablePlan, hash: u64, event: u64, mark: i64, texts: &mut Interner) {
+        self.soonest = self.soonest.min(self.of(hash).soonest());
+        if self.soonest <= mark {
+            let (shards, most) = turn_of(event, self.mask);
+            self.shards[shards].iter_mut().for_each(|shard| shard.expire(plan, mark, most, texts));
+            self.soonest = self.shards.iter().map(Table::soonest).min().unwrap_or(i64::MAX);
+        }
+    }
+
+    /// Whether its shards are those that wrote it.
+    pub fn as_written(&self) -> bool {
+        self.as_written
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Table> {
+        self.shards.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = &mut Table> {
+        self.shards.iter_mut()
+    }
+
+    /// Number of keys.
+    pub fn keys(&self) -> usize {
+        self.shards.iter().map(Table::keys).sum()
+    }
+
+    /// Keys that left because nothing could see them any more.
+    pub fn expired(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.expired).sum()
+    }
+
+    /// So many have left before, in all.
+    pub fn resume_expired(&mut self, expired: u64) {
+        self.shards.iter_mut().for_each(|shard| shard.expired = 0);
+        self.shards[0].expired = expired;
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.shards.iter().map(Table::bytes).sum()
+    }
+
+    /// Bytes that it holds for keys to come, since others have left or grown.
+    pub fn freed_bytes(&self) -> usize {
+        self.shards.iter().map(Table::freed_bytes).sum()
+    }
+
+    /// Bytes by which it may grow at once for one key more.
+    pub fn growth_bytes(&self) -> usize {
+        self.shards.iter().map(Table::growth_bytes).sum()
+    }
+
+    /// Every key, by shard and place there, in the order of its bytes.
+    pub fn in_order(&self) -> Vec<(usize, Reference)> {
+        let keys = self.shards.iter().enumerate();
+        let mut keys: Vec<_> =
+            keys.flat_map(|(shard, table)| table.references().map(move |key| (shard, key))).collect();
+        keys.sort_unstable_by(|a, b| self.shards[a.0].order(a.1, &self.shards[b.0], b.1));
+        keys
+    }
+
+    /// The shard that a limit on memory is held by.
+    pub fn limited(&mut self) -> &mut Table {
+        debug_assert!(self.mask == 0, "a table whose memory has a limit is one shard");
+        &mut self.shards[0]
+    }
+
+    /// Takes the key out of the waiting that has been idle for longest, about, where memory has a limit.
+    pub fn most_idle(&mut self, plan: &TablePlan) -> Option<Idle> {
+        self.limited().most_idle(plan)
+    }
+
+    /// Appends one key.
+    pub fn save_key(&self, plan: &TablePlan, key: (usize, Reference), order: &TextOrder, out: &mut Vec<u8>) {
+        self.shards[key.0].save_key(plan, key.1, order, out);
+    }
+
+    /// Reads one key, which comes after the one before, and holds its texts.
+    pub fn load_key(
+        &mut self,
+        plan: &TablePlan,
+        loading: &mut Loading,
+        input: &mut Input<'_>,
+        texts: &mut Interner,
+    ) -> Result<(), Broken> {
+        let length = input.count(1)?;
+        let key = input.take(length)?;
+        let hash = key::hash(key);
+        self.of_mut(hash).load_key(plan, loading, (hash, key), input, texts)
+    }
+
+    /// Appends when the keys, which are all of them in order, are looked at, shard by shard.
+    pub fn save_expiry(&self, keys: &[(usize, Reference)], out: &mut Vec<u8>) {
+        let hash = |&(shard, key): &(usize, Reference)| key::hash(&self.shards[shard].key_of(key));
+        let mut places: Vec<(u64, u32)> = keys.iter().enumerate().map(|(at, key)| (hash(key), at as u32)).collect();
+        places.sort_unstable();
+        (self.shards.len() as u64).encode(out);
+        self.shards.iter().for_each(|shard| shard.save_expiry(&places, out));
+    }
+
+    /// Reads when the keys are looked at; those that are not listed are looked at when they are due.
+    pub fn load_expiry(
+        &mut self,
+        plan: &TablePlan,
+        loading: &Loading,
+        is_sharded: bool,
+        input: &mut Input<'_>,
+    ) -> Result<(), Broken> {
+        let mut listed = vec![false; loading.hashes.len()];
+        let shards = if is_sharded { input.count(16)? } else { 1 };
+        self.as_written = shards == self.shards.len();
+        for number in 0..shards {
+            let step_ticks = input.read()?;
+            let same = self.as_written;
+            self.shards.iter_mut().enumerate().filter(|(own, _)| !same || *own == number).for_each(|(_, shard)| {
+                shard.resume_expiry(step_ticks);
+            });
+            for _ in 0..input.count(16)? {
+                let begin = input.read()?;
+                for _ in 0..input.count(4)? {
+                    let place = input.read::<u32>()? as usize;
+                    if listed.get(place) != Some(&false) {
+                        return Err(Broken(format!("key {place} of {} is to be looked at", listed.len())));
+                    }
+                    listed[place] = true;
+                    let hash = loading.hashes[place];
+                    self.of_mut(hash).look_again(plan, hash, Some(begin));
+                }
+            }
+        }
+        for (&hash, _) in loading.hashes.iter().zip(&listed).filter(|(_, listed)| !**listed) {
+            self.of_mut(hash).look_again(plan, hash, None);
+        }
+        Ok(())
+    }
+}
