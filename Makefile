@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help tools develop demo demo-kafka test check format lint types test-python test-rust bench bench-memory bench-smoke bench-worker test-free-threaded test-broker-long soak bench-compare bench-plot stubs lock wheel clean
+.PHONY: help tools develop demo demo-kafka test check format lint types test-python test-rust bench bench-memory bench-spill bench-smoke bench-worker test-free-threaded test-broker-long soak bench-compare bench-plot stubs lock wheel clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,6 +94,9 @@ bench-smoke: develop ## the benchmarks once and tiny, so that they do not rot
 
 bench-memory: develop ## what ten million keys hold, counted and measured, also at a memory limit (minutes, 3 GB)
 	$(BIN)/python benches/growth.py
+
+bench-spill: develop ## state four times the memory limit: what an event costs in memory and from disk
+	$(BIN)/python benches/spill.py
 
 REPEATS ?= 5
 OUT ?= docs/performance.json

@@ -131,7 +131,10 @@ def test_an_idle_key_is_let_go():
     ("options", "told"),
     [
         ({"memory_limit": "2G"}, "memory_limit '2G' is no amount of memory; write a number of bytes"),
-        ({"on_limit": "evict"}, "on_limit is 'evict'; did you mean `evict_idle`? write `error` or `evict_idle`"),
+        (
+            {"on_limit": "evict"},
+            "on_limit is 'evict'; did you mean `evict_idle`? write `error`, `evict_idle` or `spill`",
+        ),
         ({"on_limit": None}, "on_limit is None"),
         ({"idle_after": "90"}, "idle_after `90` is not a duration; write `90d`"),
         ({"idle_after": "0s"}, "idle_after `0s` is not positive"),

@@ -12,7 +12,7 @@ ENGINE = ROOT / "rust" / "engine"
 MAY_IMPORT_CORE = {"engine.py", "errors.py", "compiler.py", "checkpoints.py", "packing.py"}
 ASYNCIO_ROOMS = {"sources", "sinks", "worker"}
 OPTIONAL = {"pyarrow", "polars", "lightgbm", "pandas", "aiokafka", "pyspark", "rich", "typer", "httpx"}
-TOUCHES_THE_DISK = {ENGINE / "src" / "checkpoint" / "file.rs"}
+TOUCHES_THE_DISK = {ENGINE / "src" / "checkpoint" / "file.rs", ENGINE / "src" / "spill" / "file.rs"}
 HAS_THREADS = {ENGINE / "src" / "batch.rs"}
 LINES_MAX = 600
 

@@ -18,6 +18,7 @@ from fastfeat.errors import (
     RefusedMessage,
     SchemaNotFound,
     SchemaRegistryError,
+    SpillError,
     TooOld,
 )
 from fastfeat.estimates import Estimate
@@ -71,6 +72,7 @@ __all__ = [
     "SchemaRegistry",
     "SchemaRegistryError",
     "ScoreResult",
+    "SpillError",
     "Stream",
     "String",
     "Timestamp",

@@ -232,6 +232,7 @@ class Engine:
         raw_score: bool = False,
         memory_limit: int | None = None,
         evict_idle: bool = False,
+        spill_path: str | os.PathLike[str] | None = None,
         idle_after_ns: int | None = None,
         late_events_max: int = 1_000,
         checkpoint: str | os.PathLike[str] | None = None,

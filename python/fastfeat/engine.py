@@ -37,7 +37,7 @@ LATE_EVENTS_MAX: Final = 1_000
 LISTED_MAX: Final = 10_000_000
 KEEP: Final = 3
 _DECODERS_MAX: Final = 64
-_ON_LIMIT: Final = ("error", "evict_idle")
+_ON_LIMIT: Final = ("error", "evict_idle", "spill")
 
 
 class LateRecord(NamedTuple):
@@ -62,7 +62,10 @@ class Engine(_core.Engine):
     lookups their rows, in place of the table that they were made with.
 
     The state may hold `memory_limit` (bytes, or a text such as `"2GiB"`); at that limit an event of a new key is
-    refused with `MemoryLimit`, or takes the place of the key that has been idle for longest (`on_limit="evict_idle"`).
+    refused with `MemoryLimit`, or takes the place of the key that has been idle for longest (`on_limit="evict_idle"`),
+    or keys that have had no event for a while move to the folder `spill_path` on a local disk, and come back when they
+    are touched (`on_limit="spill"`): rows are then those of an engine without a limit, to the bit. The folder is one
+    engine's own and holds nothing that lasts. A disk that fails is a `SpillError`, and the event has changed nothing.
     All-time features hold a key for ever, unless `idle_after` lets one go that has had no event for so long. Of the
     events that came too late, `late_events_max` are listed. `model` is a
     LightGBM Booster, the path of a model in text, or a folder with a `model.txt`; `raw_score=True` leaves its
@@ -95,7 +98,8 @@ class Engine(_core.Engine):
         model: Booster | str | os.PathLike[str] | None = None,
         raw_score: bool = False,
         memory_limit: int | str | None = None,
-        on_limit: Literal["error", "evict_idle"] = "error",
+        on_limit: Literal["error", "evict_idle", "spill"] = "error",
+        spill_path: str | os.PathLike[str] | None = None,
         idle_after: str | timedelta | None = None,
         late_events_max: int = LATE_EVENTS_MAX,
         _checkpoint: str | os.PathLike[str] | None = None,
@@ -114,6 +118,7 @@ class Engine(_core.Engine):
             raw_score=raw_score,
             memory_limit=None if memory_limit is None else size_bytes("engine", "memory_limit", memory_limit),
             evict_idle=_evicts(on_limit),
+            spill_path=_spill_path(on_limit, spill_path, memory_limit),
             idle_after_ns=None if idle_after is None else duration_ns("engine", "idle_after", idle_after),
             late_events_max=_late_events_max(late_events_max),
             checkpoint=None if _checkpoint is None else checkpoint_path(_checkpoint),
@@ -391,7 +396,22 @@ def _evicts(on_limit: object) -> bool:
     if on_limit in _ON_LIMIT:
         return on_limit == "evict_idle"
     hint = nearest(on_limit, _ON_LIMIT) if isinstance(on_limit, str) else ""
-    raise DefinitionError("engine", f"on_limit is {shown(on_limit)};{hint} write `error` or `evict_idle`")
+    raise DefinitionError("engine", f"on_limit is {shown(on_limit)};{hint} write `error`, `evict_idle` or `spill`")
+
+
+def _spill_path(on_limit: str, path: object, memory_limit: object) -> str | os.PathLike[str] | None:
+    if on_limit != "spill":
+        if path is not None:
+            raise DefinitionError("engine", f"spill_path is {shown(path)} without on_limit='spill'; write both")
+        return None
+    if memory_limit is None:
+        raise DefinitionError("engine", "on_limit is 'spill' without a limit; write memory_limit='200MB' or so")
+    if not isinstance(path, (str, os.PathLike)):
+        raise DefinitionError(
+            "engine",
+            f"spill_path is {shown(path)}; write a folder on a local disk for keys that memory has no room for",
+        )
+    return path
 
 
 def _late_events_max(number: object) -> int:

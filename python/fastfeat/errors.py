@@ -6,6 +6,7 @@
     ├── LateEvent       (ValueError)   an event is older than the lateness of its stream allows
     ├── TooOld          (ValueError)   a lookup asks for a time before which the state may have changed
     ├── MemoryLimit     (MemoryError)  an event's key is new, and the state is at the limit it was given
+    ├── SpillError      (OSError)      the disk that keys are spilled to does not do what it should
     ├── CheckpointError (ValueError)   a checkpoint could not be written, or cannot be gone on from
     ├── ModelError      (ValueError)   a model cannot be read, or does not fit the features
     └── SchemaRegistryError (ConnectionError)   a schema registry cannot be asked, or answers something else
@@ -34,6 +35,7 @@ __all__ = [
     "RefusedMessage",
     "SchemaNotFound",
     "SchemaRegistryError",
+    "SpillError",
     "TooOld",
 ]
 
@@ -211,6 +213,27 @@ class MemoryLimit(FastfeatError, MemoryError):  # noqa: N818 - the event is refu
 
     def __str__(self) -> str:
         return self.message
+
+
+class SpillError(FastfeatError, OSError):
+    """The disk that keys are spilled to does not do what it should; the event it was met at has changed nothing.
+
+    >>> error = SpillError("/tmp/spilled", "another engine has it; give each engine a `spill_path` of its own")
+    >>> print(error)
+    spill folder `/tmp/spilled`: another engine has it; give each engine a `spill_path` of its own
+    """
+
+    code: ClassVar[str] = "spill"
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(place, message)
+        self.place = place
+        """The folder."""
+        self.message = message
+        """What was found, and the way out."""
+
+    def __str__(self) -> str:
+        return f"spill folder `{self.place}`: {self.message}"
 
 
 class CheckpointError(FastfeatError, ValueError):

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::definition::{FieldKind, OnLate};
 use crate::encode::encode_fields;
-use crate::error::EventError;
+use crate::error::{EventError, SpillError};
 use crate::event::{Event, Value};
 use crate::explain::filler;
 use crate::journal::Journal;
@@ -24,6 +24,9 @@ use crate::state::{Cells, Run, RunMut, texts};
 pub use crate::stats::Stats;
 
 mod room;
+mod spilling;
+
+pub(crate) use spilling::Spilling;
 
 /// Features over streams, and the state they need.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub struct Engine {
     pub(crate) unsynced: Option<String>,
     pub(crate) row: FeatureRow,
     scratch: Scratch,
+    /// Keys that are on disk, where `OnLimit::Spill` is asked for.
+    pub(crate) spilling: Option<Box<Spilling>>,
 }
 
 /// What a stream has come to.
@@ -124,9 +129,19 @@ impl Engine {
             unsynced: None,
             row: FeatureRow::default(),
             scratch: Scratch::default(),
+            spilling: None,
             options,
             plan,
         }
+    }
+
+    /// As `with_options`, and opens the disk that keys are spilled to where that is asked for.
+    ///
+    /// # Errors
+    /// Another engine has it, or it cannot be used.
+    pub fn open(plan: Arc<Plan>, options: Options) -> Result<Self, SpillError> {
+        let spilling = Spilling::begin(&options, &plan)?;
+        Ok(Self { spilling, ..Self::with_options(plan, options) })
     }
 
     /// The plan it runs.
@@ -173,6 +188,9 @@ impl Engine {
         };
         self.locate(&plan, stream, event, stay != Stay::Look);
         probe.ended(Stage::Find);
+        if self.spilling.is_some() {
+            self.fetch(&plan, stream, event)?;
+        }
         if stay == Stay::Store {
             self.make_room(&plan, stream)?;
             if self.accept(stream, t, event) {
@@ -208,6 +226,7 @@ impl Engine {
             _ => Stay::Look,
         };
         self.locate(&plan, stream, event, false);
+        self.fetch(&plan, stream, event)?;
         self.answer(&plan, stream, event, t, stay, &mut ());
         Ok(!plan.streams[stream].outputs.is_empty())
     }
@@ -226,6 +245,7 @@ impl Engine {
             });
         }
         self.locate(&plan, stream, event, false);
+        self.fetch(&plan, stream, event)?;
         self.scratch.located.iter_mut().for_each(|located| located.keyed &= located.found.is_some());
         self.read(&plan, stream, event, Asked { t: at, own: None, stores: false }, &mut ());
         Ok(())
@@ -256,8 +276,13 @@ impl Engine {
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
+        let (spilled_keys, spilled_bytes, spill_file_bytes) =
+            self.spilling.as_ref().map_or((0, 0, 0), |spilling| spilling.told());
         Stats {
-            keys: self.tables.iter().map(|table| table.keys() as u64).sum(),
+            keys: (0..self.tables.len()).map(|table| self.keys_of(table)).sum(),
+            spilled_keys,
+            spilled_bytes,
+            spill_file_bytes,
             events: self.clocks.iter().map(|clock| clock.events).collect(),
             late: self.clocks.iter().map(|clock| clock.late).collect(),
             invalid: self.clocks.iter().map(|clock| clock.invalid).collect(),
@@ -271,10 +296,17 @@ impl Engine {
         }
     }
 
+    /// Keys of a table that have state, wherever it is.
+    pub(crate) fn keys_of(&self, table: usize) -> u64 {
+        let away = self.spilling.as_ref().map_or(0, |spilling| spilling.keys_of(table));
+        (self.tables[table].keys() + away) as u64
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         let scratch = self.scratch.keys.capacity() + self.scratch.record.capacity() * 8;
         let tables: usize = self.tables.iter().map(Shards::bytes).sum();
-        (tables + self.interner.bytes() + self.lookups.bytes() + self.late.bytes() + scratch) as u64
+        let spilling = self.spilling.as_ref().map_or(0, |spilling| spilling.bytes());
+        (tables + self.interner.bytes() + self.lookups.bytes() + self.late.bytes() + scratch + spilling) as u64
     }
 
     /// The event's time, and the watermark of its stream.
@@ -386,7 +418,12 @@ impl Engine {
                 let key = Key { hash: located.hash, bytes: &keys[located.start..located.end] };
                 table.store(table_plan, located.found, key, run, mark, &mut self.interner);
                 let event = self.clocks[stream].events;
-                shards.expire(table_plan, located.hash, event, mark, &mut self.interner);
+                match &mut self.spilling {
+                    None => shards.expire(table_plan, located.hash, event, mark, &mut self.interner),
+                    Some(spilling) => {
+                        spilling.expire(write.table, shards.limited(), table_plan, mark, &mut self.interner);
+                    }
+                }
                 probe.ended(Stage::Store);
             }
         }

@@ -91,7 +91,7 @@ pub enum EventError {
     /// It has a new key, and the state has reached its limit.
     #[error(
         "stream `{stream}`: the state holds {state_bytes} bytes of the {limit_bytes} that `memory_limit` allows, and the event has a new key; \
-         raise the limit, or use `on_limit=\"evict_idle\"`"
+         raise the limit, or use `on_limit=\"spill\"` or `\"evict_idle\"`"
     )]
     Memory {
         /// Name of the stream.
@@ -100,6 +100,14 @@ pub enum EventError {
         limit_bytes: u64,
         /// What the state holds.
         state_bytes: u64,
+    },
+    /// Keys could not be spilled to disk, or not brought back from there.
+    #[error("stream `{stream}`: {error}")]
+    Spill {
+        /// Name of the stream.
+        stream: String,
+        /// What the disk did, and the way out.
+        error: SpillError,
     },
     /// A lookup asks for a time that has been given up.
     #[error(
@@ -122,6 +130,16 @@ pub enum EventError {
         /// What is missing or of the wrong type, and the way out.
         message: String,
     },
+}
+
+/// The disk that keys are spilled to does not do what it should. What is in memory is as it was.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("spill folder `{place}`: {message}")]
+pub struct SpillError {
+    /// The folder.
+    pub place: String,
+    /// What was found, and the way out.
+    pub message: String,
 }
 
 /// A checkpoint that could not be written, or from which an engine cannot go on.

@@ -6,7 +6,7 @@
 //! `aggregate` (what is computed over them) -> `derive` (arithmetic on a row, and what it joins from a `lookup`) -> `row`; `engine` calls them in this order.
 //! `batch` pushes many events, table beside table. `output` writes rows down for others to read.
 //! `checkpoint` writes an engine down, in the bytes that `encode` gives each part, and reads it back; `journal` is what has been accepted
-//! since, and `replay` takes it in again.
+//! since, and `replay` takes it in again. `spill` keeps on disk what memory has no room for.
 
 pub mod aggregate;
 pub mod batch;
@@ -32,6 +32,7 @@ pub mod plan;
 mod replay;
 pub mod row;
 pub mod schema;
+pub mod spill;
 pub mod stage;
 mod state;
 pub mod stats;

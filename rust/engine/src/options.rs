@@ -1,5 +1,9 @@
 //! What an engine is told beside its plan: limits of its state, and what happens there.
 
+use std::sync::Arc;
+
+use crate::spill::SpillDisk;
+
 /// What an engine is told beside its plan.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -7,6 +11,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// What happens then.
     pub on_limit: OnLimit,
+    /// Where keys go then with `OnLimit::Spill`.
+    pub spill: Option<Arc<dyn SpillDisk>>,
     /// All-time features let a key go when its newest event is so many ticks behind the watermark.
     pub idle_after: Option<i64>,
     /// How many late events are listed.
@@ -15,7 +21,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_limit: None, on_limit: OnLimit::Error, idle_after: None, late_events_max: 1_000 }
+        Self { memory_limit: None, on_limit: OnLimit::Error, spill: None, idle_after: None, late_events_max: 1_000 }
     }
 }
 
@@ -26,4 +32,6 @@ pub enum OnLimit {
     Error,
     /// The keys that have been idle for longest go.
     EvictIdle,
+    /// Keys that have had to do with no event for a while move to disk, and come back when they are touched.
+    Spill,
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::engine::{Engine, fill, mark};
+use crate::error::SpillError;
 use crate::event::{Event, Value};
 use crate::journal::{Chunk, Op, Slot};
 use crate::key;
@@ -55,23 +56,27 @@ impl Engine {
     }
 
     /// Takes in what happened; counters but for those of events and times are left as they are.
-    pub(crate) fn replay(&mut self, slots: &[Vec<Slot>], chunk: &Chunk, replay: &mut Replay) {
+    ///
+    /// # Errors
+    /// The disk that keys are spilled to does not do what it should; the engine is of no use then.
+    pub(crate) fn replay(&mut self, slots: &[Vec<Slot>], chunk: &Chunk, replay: &mut Replay) -> Result<(), SpillError> {
         let plan = Arc::clone(&self.plan);
         let mut event = std::mem::take(&mut replay.event);
+        let mut outcome = Ok(());
         chunk.each(slots, &mut event, |op, event| match op {
             Op::Evicted => {
-                self.store_ready(&plan, replay);
+                outcome = outcome.clone().and(self.store_ready(&plan, replay));
                 self.evict(&plan);
             }
             Op::Event(stream, time) => {
                 self.make_ready(&plan, stream, time, event, replay);
                 if replay.ready.len() >= READY_MAX {
-                    self.store_ready(&plan, replay);
+                    outcome = outcome.clone().and(self.store_ready(&plan, replay));
                 }
             }
         });
-        self.store_ready(&plan, replay);
         replay.event = event;
+        outcome.and(self.store_ready(&plan, replay))
     }
 
     fn make_ready(&mut self, plan: &Plan, stream: usize, time: i64, event: &mut Event, replay: &mut Replay) {
@@ -101,28 +106,35 @@ impl Engine {
     }
 
     /// Stores what is ready, in its order.
-    fn store_ready(&mut self, plan: &Plan, replay: &mut Replay) {
+    fn store_ready(&mut self, plan: &Plan, replay: &mut Replay) -> Result<(), SpillError> {
         let Replay { keys, records, ready, .. } = replay;
         let key_of = |place: usize| {
             let end = ready.get(place + 1).map_or(keys.len(), |next| next.key);
             Key { hash: ready[place].hash, bytes: &keys[ready[place].key..end] }
         };
-        for (place, &Ready { table, event, mark, words, .. }) in ready.iter().enumerate() {
+        for (place, &Ready { table: number, event, mark, words, .. }) in ready.iter().enumerate() {
             if let Some(next) = ready.get(place + AHEAD) {
                 let table = self.tables[next.table].of(next.hash);
                 table.warm(table.find(key_of(place + AHEAD)));
             }
-            let (shards, table_plan) = (&mut self.tables[table], &plan.tables[table]);
             let key = key_of(place);
+            self.fetch_one(plan, number, key)?;
+            let (shards, table_plan) = (&mut self.tables[number], &plan.tables[number]);
             let table = shards.of_mut(key.hash);
             let found = table.find(key);
             let record = &records[words..][..table_plan.shape.words_of(1)];
             let record = Run::new(record, table_plan.shape, 1, 1);
             table.store(table_plan, found, key, record, mark, &mut self.interner);
-            shards.expire(table_plan, key.hash, event, mark, &mut self.interner);
+            match &mut self.spilling {
+                None => shards.expire(table_plan, key.hash, event, mark, &mut self.interner),
+                Some(spilling) => {
+                    spilling.expire(number, shards.limited(), table_plan, mark, &mut self.interner);
+                }
+            }
         }
         keys.clear();
         records.clear();
         ready.clear();
+        Ok(())
     }
 }

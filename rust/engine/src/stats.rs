@@ -25,6 +25,12 @@ pub struct Stats {
     pub expired: u64,
     /// Keys that left because the memory limit was reached.
     pub evicted: u64,
+    /// Keys that are on disk, among those with state.
+    pub spilled_keys: u64,
+    /// Bytes of them there.
+    pub spilled_bytes: u64,
+    /// Bytes of the file that they are in.
+    pub spill_file_bytes: u64,
     /// Events refused because the memory limit was reached.
     pub refused: u64,
 }

@@ -12,6 +12,7 @@ use fastfeat_engine::engine::{Engine as Core, OnLimit, Options};
 use fastfeat_engine::error::{DefinitionError, nearest};
 use fastfeat_engine::late::LateRecord;
 use fastfeat_engine::plan::Plan;
+use fastfeat_engine::spill::{LocalSpill, SpillDisk};
 use fastfeat_lightgbm::{Library, Model, Output};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -60,8 +61,8 @@ impl Engine {
     /// with `store_options`; the others are the engine's options.
     #[new]
     #[pyo3(signature = (
-        definition, stream, *, model=None, library=None, raw_score=false, memory_limit=None, evict_idle=false, idle_after_ns=None,
-        late_events_max=1_000, checkpoint=None, store_options=vec![]
+        definition, stream, *, model=None, library=None, raw_score=false, memory_limit=None, evict_idle=false, spill_path=None,
+        idle_after_ns=None, late_events_max=1_000, checkpoint=None, store_options=vec![]
     ))]
     #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
     fn new(
@@ -73,6 +74,7 @@ impl Engine {
         raw_score: bool,
         memory_limit: Option<u64>,
         evict_idle: bool,
+        spill_path: Option<PathBuf>,
         idle_after_ns: Option<i64>,
         late_events_max: usize,
         checkpoint: Option<PathBuf>,
@@ -105,12 +107,20 @@ impl Engine {
         };
         let options = Options {
             memory_limit,
-            on_limit: if evict_idle { OnLimit::EvictIdle } else { OnLimit::Error },
+            on_limit: match spill_path {
+                Some(_) => OnLimit::Spill,
+                None if evict_idle => OnLimit::EvictIdle,
+                None => OnLimit::Error,
+            },
+            spill: spill_path.map(|folder| Arc::new(LocalSpill::new(folder)) as Arc<dyn SpillDisk>),
             idle_after: idle_after_ns.map(ticks),
             late_events_max,
         };
         let (core, restored) = match checkpoint {
-            None => (Core::with_options(Arc::clone(&plan), options), None),
+            None => {
+                let core = Core::open(Arc::clone(&plan), options);
+                (core.map_err(|error| errors::spill(py, &error.place, &error.message))?, None)
+            }
             Some(path) => {
                 let restored = py.detach(|| {
                     let place = Place::of(path, &store_options)?;
@@ -355,7 +365,8 @@ impl Engine {
     }
 
     /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid`, `refused` (by the memory limit), keys that `expired` or
-    /// were `evicted`, `state_bytes`, and `journal_bytes` of events that the next increment of a checkpoint takes; under `streams` the counts and the
+    /// were `evicted`, `state_bytes`, keys that are on disk with their bytes and those of the file (`spilled_keys`, `spilled_bytes`,
+    /// `spill_file_bytes`), and `journal_bytes` of events that the next increment of a checkpoint takes; under `streams` the counts and the
     /// `newest` time of each stream, and under `lookups` the rows, bytes and misses of each lookup and how often it was given a table.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let work = self.work()?;
@@ -379,6 +390,9 @@ impl Engine {
         stats.set_item("expired", core.expired)?;
         stats.set_item("evicted", core.evicted)?;
         stats.set_item("state_bytes", core.state_bytes)?;
+        stats.set_item("spilled_keys", core.spilled_keys)?;
+        stats.set_item("spilled_bytes", core.spilled_bytes)?;
+        stats.set_item("spill_file_bytes", core.spill_file_bytes)?;
         stats.set_item("journal_bytes", core.journal_bytes)?;
         stats.set_item("streams", streams)?;
         let lookups = PyDict::new(py);

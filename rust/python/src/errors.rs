@@ -32,7 +32,13 @@ pub fn model(py: Python<'_>, error: impl Display) -> PyErr {
     raise(py, &CLASS, "ModelError", (error.to_string(),))
 }
 
-/// `InvalidEvent`, `LateEvent`, `TooOld` or `MemoryLimit`.
+/// `SpillError(place, message)`.
+pub fn spill(py: Python<'_>, place: &str, message: &str) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    raise(py, &CLASS, "SpillError", (place, message))
+}
+
+/// `InvalidEvent`, `LateEvent`, `TooOld`, `MemoryLimit` or `SpillError`.
 pub fn event(py: Python<'_>, error: EventError) -> PyErr {
     event_in_row(py, error, None)
 }
@@ -56,6 +62,9 @@ pub fn event_in_row(py: Python<'_>, error: EventError, row: Option<usize>) -> Py
         EventError::TooOld { ref stream, ref at, ref watermark } => {
             static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
             raise(py, &CLASS, "TooOld", (stream, at, watermark, error.to_string()))
+        }
+        EventError::Spill { stream, error } => {
+            spill(py, &error.place, &format!("{prefix}stream `{stream}`: {}", error.message))
         }
         EventError::Memory { ref stream, limit_bytes, state_bytes } => {
             static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();

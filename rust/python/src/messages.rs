@@ -188,6 +188,7 @@ impl Taken {
             }
             EventError::Late { .. } | EventError::TooOld { .. } => (Status::Late, "late"),
             EventError::Memory { .. } => (Status::Memory, "memory"),
+            EventError::Spill { .. } => (Status::Memory, "spill"),
             EventError::Invalid { .. } | EventError::Table { .. } => (Status::Invalid, "invalid"),
         };
         let message = error.to_string();

@@ -1,4 +1,4 @@
-//! The one file that touches the disk.
+//! The one file that touches the disk, beside the one of `spill`.
 
 #![expect(clippy::disallowed_methods, reason = "this is the file that may open others")]
 

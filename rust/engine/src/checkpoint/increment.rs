@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use super::format::Kind;
 use super::read::{Identity, counters};
-use super::sections::{Fault, Reader, Sealed, Writer, broken, damaged, refused};
+use super::sections::{Fault, Reader, Sealed, Writer, broken, damaged, refused, spilled};
 use super::write;
 use crate::encode::{Broken, Encode, Input};
 use crate::engine::Engine;
@@ -102,7 +102,7 @@ pub(super) fn read(
     for number in 0..link.chunks {
         sections.expect(Kind::Events, number as u32)?;
         let chunk = broken(Kind::Events, Chunk::decode(&slots, &mut Input::new(&sections.payload)))?;
-        engine.replay(&slots, &chunk, &mut replay);
+        engine.replay(&slots, &chunk, &mut replay).map_err(spilled)?;
         events += chunk.events() as u64;
     }
     if events != link.events {
@@ -112,8 +112,8 @@ pub(super) fn read(
     let told = |engine: &Engine| {
         let clocks: Vec<_> = engine.clocks.iter().map(|clock| (clock.newest, clock.events)).collect();
         // Keys leave at other events where shards are others than those of the engine that wrote this.
-        let tables =
-            engine.tables.iter().map(|table| table.as_written().then(|| (table.keys() as u64, table.expired())));
+        let tables = engine.tables.iter().enumerate();
+        let tables = tables.map(|(index, table)| table.as_written().then(|| (engine.keys_of(index), table.expired())));
         (clocks, tables.collect::<Vec<_>>())
     };
     let came_to = told(engine);

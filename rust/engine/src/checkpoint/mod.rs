@@ -13,6 +13,7 @@ mod folder;
 mod format;
 mod increment;
 mod inspect;
+mod keys;
 mod layout;
 mod read;
 mod sections;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::changes::changes;
 use super::format::Kind;
 use super::layout::layout;
-use super::sections::{Fault, Reader, Sealed, broken, damaged, refused};
+use super::sections::{Fault, Reader, Sealed, broken, damaged, refused, spilled};
 use crate::encode::{Broken, Input};
 use crate::engine::{Engine, Options};
 use crate::late::LateRecord;
 use crate::plan::{Plan, SEMANTICS_VERSION};
+use crate::state::interner::Texts;
 use crate::state::table::Loading;
 use crate::window::zone;
 
@@ -43,7 +44,7 @@ pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, len
     }
     sections.expect(Kind::Offsets, 0)?;
     let offsets = sections.text()?.to_owned();
-    let mut engine = Engine::with_options(Arc::clone(plan), options);
+    let mut engine = Engine::open(Arc::clone(plan), options).map_err(spilled)?;
     sections.expect(Kind::Counters, 0)?;
     let announced = broken(Kind::Counters, counters(&mut engine, &sections.payload))?;
 
@@ -187,13 +188,15 @@ fn texts(engine: &mut Engine, wanted: u64, sections: &mut Reader<'_>) -> Result<
 }
 
 fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &mut Reader<'_>) -> Result<(), Fault> {
-    let (table, table_plan, number) = (&mut engine.tables[index], &plan.tables[index], index as u32);
+    let (table_plan, number) = (&plan.tables[index], index as u32);
     let mut loading = Loading::default();
     loop {
         sections.expect(Kind::Keys, number)?;
         let mut input = Input::new(&sections.payload);
         while input.left() > 0 {
-            broken(Kind::Keys, table.load_key(table_plan, &mut loading, &mut input, &mut engine.interner))?;
+            let (table, texts) = (&mut engine.tables[index], &mut Texts::Used(&mut engine.interner));
+            broken(Kind::Keys, table.load_key(table_plan, &mut loading, &mut input, texts))?;
+            engine.spill_loaded(plan).map_err(spilled)?;
         }
         match (loading.keys() as u64).cmp(&wanted) {
             Ordering::Less => {}
@@ -207,5 +210,6 @@ fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &
     let mut input = Input::new(&sections.payload);
     // The first format knew one shard.
     let is_sharded = sections.version > 1;
+    let table = &mut engine.tables[index];
     broken(Kind::Expiry, table.load_expiry(table_plan, &loading, is_sharded, &mut input).and_then(|()| input.end()))
 }

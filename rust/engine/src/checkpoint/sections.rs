@@ -6,7 +6,7 @@ use super::format::{
     FORMAT_VERSION, HEADER_BYTES, Header, Kind, MAGIC, OLDEST_VERSION, PLAIN, PREAMBLE_BYTES, SECTION_BYTES, ZSTD,
 };
 use crate::encode::{Broken, Encode, Input};
-use crate::error::CheckpointFault;
+use crate::error::{CheckpointFault, SpillError};
 
 /// Level of compression: the fastest of Zstandard's usual ones.
 const ZSTD_LEVEL: i32 = 1;
@@ -97,6 +97,11 @@ fn seal(bytes: u64, headers: u32) -> u64 {
 pub(super) struct Fault {
     pub fault: CheckpointFault,
     pub message: String,
+}
+
+/// The disk that keys are spilled to does not do what it should.
+pub(super) fn spilled(error: SpillError) -> Fault {
+    Fault { fault: CheckpointFault::Disk, message: error.to_string() }
 }
 
 pub(super) fn damaged<T>(message: String) -> Result<T, Fault> {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::format::Kind;
+use super::keys;
 use super::layout::layout;
 use super::sections::{Sealed, Writer};
 use crate::encode::Encode;
@@ -29,18 +30,8 @@ pub(super) fn write(engine: &Engine, offsets: &str, goes_on: bool, out: &mut dyn
         engine.interner.text(id).encode(&mut sections.payload);
     }
     sections.finish(Kind::Texts, 0)?;
-    for (index, (table, table_plan)) in engine.tables.iter().zip(&plan.tables).enumerate() {
-        let number = index as u32;
-        let keys = table.in_order();
-        for &key in &keys {
-            if sections.is_full() {
-                sections.finish(Kind::Keys, number)?;
-            }
-            table.save_key(table_plan, key, &order, &mut sections.payload);
-        }
-        sections.finish(Kind::Keys, number)?;
-        table.save_expiry(&keys, &mut sections.payload);
-        sections.finish(Kind::Expiry, number)?;
+    for index in 0..engine.tables.len() {
+        keys::write(engine, index, &order, &mut sections)?;
     }
 
     sections.end()
@@ -71,8 +62,8 @@ pub(super) fn counters(engine: &Engine, out: &mut Vec<u8>) {
     (engine.evicted, engine.refused).encode(out);
     (engine.interner.texts() as u64).encode(out);
     (engine.tables.len() as u64).encode(out);
-    for table in &engine.tables {
-        (table.keys() as u64, table.expired()).encode(out);
+    for (index, table) in engine.tables.iter().enumerate() {
+        (engine.keys_of(index), table.expired()).encode(out);
     }
     (engine.plan.lookups.len() as u64).encode(out);
     for (plan, (version, misses, hash)) in engine.plan.lookups.iter().zip(engine.lookups.saved()) {

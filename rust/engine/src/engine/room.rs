@@ -6,19 +6,20 @@ use crate::plan::Plan;
 use crate::state::table::{Idle, Key};
 
 /// By how much the state may grow in one call, beside its indexes: a block, a piece of a list, a log that is not measured at each event.
-const MARGIN_BYTES: u64 = 1 << 17;
+pub(super) const MARGIN_BYTES: u64 = 1 << 17;
 
 /// This part of a limit is left to the allocator, which loses some memory between what it gives and takes back.
-const LOST_SHARE: u64 = 20;
+pub(super) const LOST_SHARE: u64 = 20;
 
 impl Engine {
     /// Makes room for the event, or refuses it where it has a new key.
     pub(super) fn make_room(&mut self, plan: &Plan, stream: usize) -> Result<(), EventError> {
         let Some(limit) = self.options.memory_limit else { return Ok(()) };
-        let growth = self.tables.iter().map(|table| table.growth_bytes() as u64).sum::<u64>()
-            + self.interner.growth_bytes() as u64
-            + MARGIN_BYTES
-            + limit / LOST_SHARE;
+        if self.spilling.is_some() {
+            // There is room since its keys have come to memory.
+            return Ok(());
+        }
+        let growth = self.growth_bytes() + MARGIN_BYTES + limit / LOST_SHARE;
         if self.bytes().saturating_add(growth) <= limit {
             return Ok(());
         }
@@ -27,12 +28,7 @@ impl Engine {
             if !self.scratch.located.iter().any(is_new) {
                 return Ok(());
             }
-            self.refused += 1;
-            return Err(EventError::Memory {
-                stream: plan.streams[stream].schema.stream.clone(),
-                limit_bytes: limit,
-                state_bytes: self.bytes(),
-            });
+            return Err(self.refuse_memory(plan, stream));
         }
         // A key for each new one, and one more, so that memory comes back; but not where what comes back is in too many pieces.
         let freed = self.tables.iter().map(|table| table.freed_bytes() as u64).sum::<u64>();
@@ -46,6 +42,23 @@ impl Engine {
             located.found = if located.keyed { self.tables[write.table].of(key.hash).find(key) } else { None };
         }
         Ok(())
+    }
+
+    /// Bytes by which tables and texts may grow at once, but for blocks and logs.
+    pub(super) fn growth_bytes(&self) -> u64 {
+        let tables: usize = self.tables.iter().map(|table| table.growth_bytes()).sum();
+        (tables + self.interner.growth_bytes()) as u64
+    }
+
+    /// Counts an event that has a new key where there is no room for one.
+    #[cold]
+    pub(super) fn refuse_memory(&mut self, plan: &Plan, stream: usize) -> EventError {
+        self.refused += 1;
+        EventError::Memory {
+            stream: plan.streams[stream].schema.stream.clone(),
+            limit_bytes: self.options.memory_limit.unwrap_or(u64::MAX),
+            state_bytes: self.bytes(),
+        }
     }
 
     /// Lets the key go that has been idle for longest, of whatever table.

@@ -13,9 +13,48 @@ pub(crate) struct TextOrder {
 }
 
 impl TextOrder {
+    /// Numbers as they are, for who keeps texts in use meanwhile.
+    pub fn none() -> Self {
+        Self { ids: Vec::new(), places: Vec::new() }
+    }
+
     /// The place of a text that is in use; null stays null.
     pub fn place(&self, id: u32) -> u32 {
-        if id == ABSENT { ABSENT } else { self.places[id as usize] }
+        match id {
+            ABSENT => ABSENT,
+            id if self.places.is_empty() => id,
+            id => self.places[id as usize],
+        }
+    }
+}
+
+/// The texts of a key that is being read: those of a checkpoint are used once more by each of its records; a key that was only away for a
+/// while has never let go of its own.
+#[derive(Debug)]
+pub(crate) enum Texts<'a> {
+    Used(&'a mut Interner),
+    Kept(&'a Interner),
+}
+
+impl Texts<'_> {
+    pub fn get(&self) -> &Interner {
+        match self {
+            Self::Used(texts) => texts,
+            Self::Kept(texts) => texts,
+        }
+    }
+
+    /// A text that is there, used by a record.
+    pub fn hold(&mut self, id: u32) {
+        match self {
+            Self::Used(texts) => texts.hold(id),
+            Self::Kept(_) => {}
+        }
+    }
+
+    /// How many there are.
+    pub fn loaded_len(&self) -> u64 {
+        self.get().loaded_len()
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::interner::{Interner, TextOrder};
+use super::interner::{Interner, TextOrder, Texts};
 use super::slab::Reference;
 use super::table::{Idle, Loading, Table};
 use crate::encode::{Broken, Encode, Input};
@@ -149,7 +149,7 @@ impl Shards {
         plan: &TablePlan,
         loading: &mut Loading,
         input: &mut Input<'_>,
-        texts: &mut Interner,
+        texts: &mut Texts<'_>,
     ) -> Result<(), Broken> {
         let length = input.count(1)?;
         let key = input.take(length)?;
@@ -157,10 +157,14 @@ impl Shards {
         self.of_mut(hash).load_key(plan, loading, (hash, key), input, texts)
     }
 
-    /// Appends when the keys, which are all of them in order, are looked at, shard by shard.
-    pub fn save_expiry(&self, keys: &[(usize, Reference)], out: &mut Vec<u8>) {
-        let hash = |&(shard, key): &(usize, Reference)| key::hash(&self.shards[shard].key_of(key));
-        let mut places: Vec<(u64, u32)> = keys.iter().enumerate().map(|(at, key)| (hash(key), at as u32)).collect();
+    /// Bytes of a key.
+    pub fn key_of(&self, key: (usize, Reference)) -> Vec<u8> {
+        self.shards[key.0].key_of(key.1)
+    }
+
+    /// Appends when the keys, whose hashes are given in the order of their bytes, are looked at, shard by shard.
+    pub fn save_expiry(&self, hashes: &[u64], out: &mut Vec<u8>) {
+        let mut places: Vec<(u64, u32)> = hashes.iter().enumerate().map(|(at, &hash)| (hash, at as u32)).collect();
         places.sort_unstable();
         (self.shards.len() as u64).encode(out);
         self.shards.iter().for_each(|shard| shard.save_expiry(&places, out));

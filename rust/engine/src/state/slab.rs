@@ -13,6 +13,10 @@ const FIRST_WORDS: usize = CHUNK_WORDS / 8;
 /// Larger blocks get a chunk of their own.
 const BLOCK_WORDS_MAX: usize = CHUNK_WORDS / 8;
 
+/// In the first word of a block that has been freed, beside how many words it has.
+const FREED: u64 = 1 << 13;
+const WORDS_BITS: u32 = 17;
+
 /// Where a block starts: chunk and word within.
 pub(crate) type Reference = u32;
 
@@ -45,6 +49,10 @@ pub(crate) struct Slab {
     chunk_bytes: usize,
     /// Words of all blocks that have been freed and not given back.
     freed: usize,
+    /// The chunk that is being emptied and the first word that has not been looked at.
+    emptied: Option<(usize, usize)>,
+    /// The next chunk to be emptied.
+    hand: usize,
 }
 
 /// Sizes grow by an eighth, and by two words where that is less: at most that share of a block is slack.
@@ -118,6 +126,10 @@ impl Slab {
         if chunk.live == 0 && (number != self.current || words > BLOCK_WORDS_MAX) {
             return self.give_back(number);
         }
+        chunk.words[reference as usize & (CHUNK_WORDS - 1)] = FREED | (words as u64) << WORDS_BITS;
+        if self.emptied.is_some_and(|(emptied, _)| emptied == number) {
+            return;
+        }
         let (class, age) = (class(words), chunk.age);
         if self.free.len() <= class {
             self.free.resize_with(class + 1, VecDeque::new);
@@ -142,6 +154,58 @@ impl Slab {
         chunk.words = Box::default();
         chunk.age = chunk.age.wrapping_add(1);
         self.free_chunks.push(number);
+        if self.emptied.is_some_and(|(emptied, _)| emptied == number) {
+            self.emptied = None;
+        }
+    }
+
+    /// The next block in use of the chunk that is being emptied, where keys have to leave for others. No new block is put there, so that it
+    /// can be given back as a whole. `None` at its end, from where the next chunk is begun.
+    pub fn next_to_empty(&mut self) -> Option<Reference> {
+        loop {
+            let (number, word) = self.emptied?;
+            let words = &self.chunks[number].words;
+            let first = words.get(word).copied().unwrap_or_default();
+            if first == 0 {
+                self.emptied = None;
+                return None;
+            }
+            let block = (first >> WORDS_BITS) as usize & 0x7F_FFFF;
+            self.emptied = Some((number, word + block));
+            if first & FREED == 0 {
+                return Some(Self::reference(number, word));
+            }
+        }
+    }
+
+    /// The chunk that is being emptied.
+    pub fn emptied(&self) -> Option<usize> {
+        self.emptied.map(|(number, _)| number)
+    }
+
+    /// Begins to empty the next chunk that is not among those, and says whether there is one.
+    pub fn begin_to_empty(&mut self, seen: &[usize]) -> bool {
+        let count = self.chunks.len();
+        let mut places = (0..count).map(|step| (self.hand + step) % count);
+        let is_next = |number: &usize| self.chunks[*number].live > 0 && !seen.contains(number);
+        let Some(number) = places.find(is_next) else { return false };
+        if number == self.current {
+            // Its end is cut off: new blocks go to another one.
+            (self.current, self.next) = (usize::MAX, 0);
+        }
+        let chunk = &mut self.chunks[number];
+        // Its blocks that have been freed are not handed out any more.
+        chunk.age = chunk.age.wrapping_add(1);
+        self.freed -= chunk.freed;
+        chunk.freed = 0;
+        self.emptied = Some((number, 0));
+        self.hand = number + 1;
+        true
+    }
+
+    /// Leaves the rest of the chunk as it is.
+    pub fn stop_to_empty(&mut self) {
+        self.emptied = None;
     }
 
     fn reference(chunk: usize, word: usize) -> Reference {

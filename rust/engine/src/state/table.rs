@@ -16,7 +16,7 @@ use super::log::Log;
 use super::past::Past;
 use super::prefetch;
 use super::run::{RUN, Run, RunMut};
-use super::slab::{Reference, Slab};
+use super::slab::Slab;
 use crate::key::{self, KeyIndex};
 use crate::plan::TablePlan;
 
@@ -30,8 +30,11 @@ const EVICTED_AMONG: usize = 64;
 const MEASURED_EVERY: u8 = 16;
 
 mod saved;
+mod spilled;
 
+pub(crate) use super::slab::Reference;
 pub(crate) use saved::Loading;
+pub(crate) use spilled::{Elsewhere, Leaving, key_in};
 
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -413,7 +416,7 @@ impl Table {
     #[inline]
     pub fn expire(&mut self, plan: &TablePlan, mark: i64, most: usize, texts: &mut Interner) {
         if self.soonest() <= mark {
-            self.expire_due(plan, mark, most, texts);
+            self.expire_with(plan, mark, most, texts, |_, _, _| Elsewhere::No);
         }
     }
 
@@ -423,13 +426,22 @@ impl Table {
         self.expiry.as_ref().map_or(i64::MAX, Expiry::soonest)
     }
 
-    fn expire_due(&mut self, plan: &TablePlan, mark: i64, most: usize, texts: &mut Interner) {
+    /// The same where keys may be elsewhere: `fetch` brings those of a hash back that have to be looked at here.
+    pub fn expire_with(
+        &mut self,
+        plan: &TablePlan,
+        mark: i64,
+        most: usize,
+        texts: &mut Interner,
+        mut fetch: impl FnMut(&mut Self, u64, &Interner) -> Elsewhere,
+    ) {
         if plan.forever && self.idle_after.is_none() {
             // Only a limit on memory lets these go.
             return;
         }
         for _ in 0..most {
             let Some(hash) = self.expiry.as_mut().and_then(|expiry| expiry.pop_due(mark)) else { return };
+            let elsewhere = fetch(self, hash, texts);
             let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
             if let Some(reference) = self.index.find(hash, |reference| due(reference) < mark) {
                 if self.thin_out(plan, reference, texts) {
@@ -444,6 +456,9 @@ impl Table {
                 && let Some(expiry) = &mut self.expiry
             {
                 expiry.put(hash, due);
+            } else if let (Some(again), Some(expiry)) = (elsewhere.again(plan, self.idle_after, mark), &mut self.expiry)
+            {
+                expiry.put(hash, again);
             }
         }
     }
@@ -525,7 +540,14 @@ impl Table {
                 past.clear(plan, texts);
             }
         }
-        if let Some(number) = number {
+        self.drop_key(hash, reference);
+    }
+
+    /// Forgets a key whose texts have been given back, or are kept for it.
+    fn drop_key(&mut self, hash: u64, reference: Reference) {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        if let Some(number) = number_of(block, header) {
             self.drop_extra(number);
         }
         self.slab.release(reference, header.words());

@@ -8,7 +8,7 @@ use crate::definition::FieldKind;
 use crate::encode::{Broken, Decode, Encode, Input};
 use crate::plan::{LanePlan, PartPlan, TablePlan};
 use crate::state::cursor::Cursor;
-use crate::state::interner::{Interner, TextOrder};
+use crate::state::interner::{TextOrder, Texts};
 
 impl Past {
     /// Appends everything but what follows from the rest.
@@ -34,7 +34,7 @@ impl Past {
         plan: &TablePlan,
         (first, end): (u64, u64),
         input: &mut Input<'_>,
-        texts: &mut Interner,
+        texts: &mut Texts<'_>,
     ) -> Result<Self, Broken> {
         let mut past = Self::new(plan);
         (past.folded, past.floor) = input.read()?;
@@ -71,13 +71,13 @@ fn load_parts(
     plan: &TablePlan,
     parts: &[PartPlan],
     input: &mut Input<'_>,
-    texts: &mut Interner,
+    texts: &mut Texts<'_>,
 ) -> Result<Box<[Part]>, Broken> {
     parts.iter().map(|part| Part::load(plan, part, input, texts)).collect()
 }
 
 /// A text that is used once more.
-fn hold(value: u64, texts: &mut Interner) -> Result<(), Broken> {
+fn hold(value: u64, texts: &mut Texts<'_>) -> Result<(), Broken> {
     if value >= texts.loaded_len() {
         return Err(Broken(format!("text {value} is not among the {} there are", texts.loaded_len())));
     }
@@ -117,7 +117,7 @@ impl Part {
         }
     }
 
-    fn load(plan: &TablePlan, part: &PartPlan, input: &mut Input<'_>, texts: &mut Interner) -> Result<Self, Broken> {
+    fn load(plan: &TablePlan, part: &PartPlan, input: &mut Input<'_>, texts: &mut Texts<'_>) -> Result<Self, Broken> {
         let empty = Self::new(plan, part);
         Ok(match empty {
             Self::Count(mut count) => {
@@ -155,7 +155,7 @@ fn load_counts(
     cursor: &mut Cursor,
     kind: FieldKind,
     input: &mut Input<'_>,
-    texts: &mut Interner,
+    texts: &mut Texts<'_>,
 ) -> Result<(), Broken> {
     let (mut last, mut total) = (None, 0_u64);
     for _ in 0..input.count(16)? {

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::super::block::{Header, NO_EXTRA, note, number_of, room_in, run_of, texts};
 use super::super::busy::{Busy, POSITION_MAX};
-use super::super::interner::{ABSENT, Interner, TextOrder};
+use super::super::interner::{ABSENT, TextOrder, Texts};
 use super::super::log::Log;
 use super::super::past::Past;
 use super::super::run::{RUN, Run, RunMut, bits};
@@ -105,18 +105,32 @@ impl Table {
         loading: &mut Loading,
         (hash, key): (u64, &[u8]),
         input: &mut Input<'_>,
-        texts: &mut Interner,
+        texts: &mut Texts<'_>,
     ) -> Result<(), Broken> {
         if key.len() >= 1 << 24 || loading.last.as_deref().is_some_and(|last| last >= key) {
             return Err(Broken::new("the keys of a table are not in order"));
         }
+        self.load_state(plan, loading, (hash, key), input, texts)?;
+        loading.hashes.push(hash);
+        loading.last = Some(key.to_vec());
+        Ok(())
+    }
+
+    /// Reads what is kept of a key that is not there.
+    pub(super) fn load_state(
+        &mut self,
+        plan: &TablePlan,
+        loading: &mut Loading,
+        (hash, key): (u64, &[u8]),
+        input: &mut Input<'_>,
+        texts: &mut Texts<'_>,
+    ) -> Result<Reference, Broken> {
         let room: u8 = input.read()?;
         let (reference, ends) = if room == BUSY {
             self.load_busy(plan, loading, key, input, texts)?
         } else {
             self.load_run(plan, loading, key, usize::from(room), input, texts)?
         };
-        self.index.insert(hash, reference);
         if input.read()? {
             let Some(number) = self.extra_of(plan, reference) else {
                 return Err(Broken::new("a key has a past and the plan keeps none of it"));
@@ -128,9 +142,8 @@ impl Table {
         if let Some(number) = number_of(block, Header(block[0])) {
             self.measure(number);
         }
-        loading.hashes.push(hash);
-        loading.last = Some(key.to_vec());
-        Ok(())
+        self.index.insert(hash, reference);
+        Ok(reference)
     }
 
     /// The number of the extra of a key whose past is to be put there.
@@ -170,7 +183,7 @@ impl Table {
         key: &[u8],
         room: usize,
         input: &mut Input<'_>,
-        texts: &mut Interner,
+        texts: &mut Texts<'_>,
     ) -> Result<(Reference, (u64, u64)), Broken> {
         let len = usize::from(input.read::<u8>()?);
         if room > RUN || len > room {
@@ -195,20 +208,20 @@ impl Table {
         loading: &mut Loading,
         key: &[u8],
         input: &mut Input<'_>,
-        texts: &mut Interner,
+        texts: &mut Texts<'_>,
     ) -> Result<(Reference, (u64, u64)), Broken> {
         let (first, end): (u64, u64) = input.read()?;
         // The records themselves say more of how many there can be; each has its time.
         if first > end || end > POSITION_MAX || end - first > (input.left() / 8) as u64 {
             return Err(Broken(format!("a log of positions {first} to {end}")));
         }
-        let mut busy = Box::new(Busy::begin(plan, first, texts));
+        let mut busy = Box::new(Busy::begin(plan, first, texts.get()));
         let (mut at, mut time) = (first, i64::MIN);
         while at < end {
             let from = (at % RUN as u64) as usize;
             let len = (RUN - from).min((end - at) as usize);
             let run = load_records(plan, &mut loading.words, len, time, input, texts)?;
-            (0..len).for_each(|index| busy.append(plan, run, index, texts));
+            (0..len).for_each(|index| busy.append(plan, run, index, texts.get()));
             time = run.times()[len - 1];
             at += len as u64;
         }
@@ -250,7 +263,9 @@ impl Table {
     pub fn look_again(&mut self, plan: &TablePlan, hash: u64, time: Option<i64>) {
         let due = || self.index.find(hash, |_| true).map(|reference| self.newest(plan, reference));
         let due = || due().map(|newest| newest.saturating_add(due_after(plan, self.idle_after)));
-        if let (Some(time), Some(expiry)) = (time.or_else(due), self.expiry.as_mut()) {
+        // One that has gone to disk meanwhile is looked at first.
+        let time = time.or_else(due).unwrap_or(i64::MIN);
+        if let Some(expiry) = &mut self.expiry {
             expiry.put(hash, time);
         }
     }
@@ -291,7 +306,7 @@ fn load_records<'a>(
     len: usize,
     after: i64,
     input: &mut Input<'_>,
-    interner: &mut Interner,
+    interner: &mut Texts<'_>,
 ) -> Result<Run<'a>, Broken> {
     let shape = plan.shape;
     words.clear();
