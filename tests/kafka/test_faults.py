@@ -113,11 +113,13 @@ def test_the_broker_is_killed_in_mid_commit(own, name, tmp_path):
     scene = Scene(own.address, name, tmp_path)
     scene.settings |= {"servers": f"127.0.0.1:{own.door}", "batch_rows": 50}
     try:
-        scene.worker()
+        worker = scene.worker()
         for number in range(BROKER_KILLS):
+            # The worker sleeps while events are sent, so that all of their commits are still to come.
+            worker.send_signal(signal.SIGSTOP)
             scene.send(payments(1_000, seed=number, begin=1_000 * number))
-            scene.wait(share=(number + 0.3) / (number + 1))
             aim["armed"] = True
+            worker.send_signal(signal.SIGCONT)
             until(lambda number=number: aim["killed"] > number)
             own.start()
         scene.wait()

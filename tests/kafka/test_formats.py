@@ -5,6 +5,7 @@ import io
 import json
 import random
 import struct
+import time
 
 import fastavro
 import fastfeat as ff
@@ -34,6 +35,8 @@ AVRO = {
 PROTO = """syntax = "proto3"; package shop;
 message Payment { int64 ts = 1; string card = 2; string merchant = 3; double amount = 4; }"""
 EVENTS = 240
+NOW_MS = int(time.time() * 1_000)
+"""Retention goes by times: a broker lets go of what is old."""
 
 
 def descriptors():
@@ -142,7 +145,7 @@ async def send(scene, messages):
             headers = [("trace", b"%d" % place), ("empty", None)] if place % 3 == 0 else []
             await producer.send(
                 f"{scene.name}.payments", value, key=b"k%d" % place, partition=number,
-                timestamp_ms=1_600_000_000_000 + place, headers=headers,
+                timestamp_ms=NOW_MS + place, headers=headers,
             )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ const BATCH_BYTES: usize = 1 << 16;
 const SLACK_SHARE: u64 = 40;
 const SLACK_BYTES: u64 = 1 << 19;
 /// So many bytes of a segment that is mostly out of use are looked at with each batch.
-const SWEPT_BYTES: usize = 4 * BATCH_BYTES;
+const SWEPT_BYTES: usize = 2 * BATCH_BYTES;
 
 /// What is on disk, and where.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct Spilling {
     away: Vec<KeyIndex>,
     /// Keys of the event at hand, which stay: table, and where.
     pinned: Vec<(usize, Reference)>,
+    /// Whether keys have left for this event, and others may have moved.
+    moved: bool,
     sweep: Option<Sweep>,
     loading: Loading,
     image: Vec<u8>,
@@ -55,6 +57,7 @@ impl Spilling {
             store: Store::open(disk.as_ref())?,
             away: plan.tables.iter().map(|_| KeyIndex::default()).collect(),
             pinned: Vec::new(),
+            moved: false,
             sweep: None,
             loading: Loading::default(),
             image: Vec::new(),
@@ -185,6 +188,7 @@ impl Spilling {
     fn spill(&mut self, tables: &mut [Shards], plan: &Plan) -> Result<bool, SpillError> {
         self.batch.clear();
         self.leaving.clear();
+        self.moved = true;
         // The table that has most goes first.
         let mut order: Vec<usize> = (0..tables.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(tables[index].limited().bytes_beside_index()));
@@ -209,8 +213,10 @@ impl Spilling {
         table.leave(&self.leaving);
         self.sweep();
         // One key may have been as large as many.
-        self.batch.shrink_to(4 * BATCH_BYTES);
-        self.image.shrink_to(4 * BATCH_BYTES);
+        self.batch.clear();
+        self.batch.shrink_to(2 * BATCH_BYTES);
+        self.image.clear();
+        self.image.shrink_to(BATCH_BYTES / 4);
         Ok(true)
     }
 
@@ -221,22 +227,33 @@ impl Spilling {
         let Some(mut sweep) = self.sweep.take().filter(same).or_else(|| sparse(&self.store)) else { return };
         let Self { store, away, image, batch, .. } = self;
         batch.clear();
-        let (mut moved, mut seen) = (Vec::new(), 0);
-        while sweep.at < sweep.end && seen < SWEPT_BYTES {
+        // In one read; what is cut at its end is looked at with the next batch.
+        let Ok(first) = store.head(sweep.at) else { return store.give_up(sweep.at) };
+        let left = (sweep.end - sweep.at) as usize * UNIT_BYTES;
+        image.resize(left.min(SWEPT_BYTES.max(first.stride())), 0);
+        let Ok(read) = store.read_at(image, sweep.at) else { return store.give_up(sweep.at) };
+        image.truncate(read);
+        let (mut moved, mut from) = (Vec::new(), 0);
+        while from + HEAD_BYTES <= image.len() {
+            let Some(head) = Head::read(&image[from..]) else { return store.give_up(sweep.at) };
+            let Some(bytes) = image.get(from..from + HEAD_BYTES + head.length as usize) else { break };
             let unit = sweep.at;
-            let Ok(head) = store.head(unit) else { return store.give_up(unit) };
             let is_live = |away: &KeyIndex| away.find(head.hash, |other| other == unit).is_some();
             if away.get(head.table as usize).is_some_and(is_live) {
-                if store.read(unit, image).is_err() {
+                if !head.sums_up(&bytes[HEAD_BYTES..]) {
                     return store.give_up(unit);
                 }
                 let start = batch.len().next_multiple_of(UNIT_BYTES);
                 batch.resize(start, 0);
-                batch.extend_from_slice(&image[..HEAD_BYTES + head.length as usize]);
+                batch.extend_from_slice(bytes);
                 moved.push((unit, start, head));
             }
             sweep.at += (head.stride() / UNIT_BYTES) as u32;
-            seen += head.stride();
+            from += head.stride();
+        }
+        if from == 0 {
+            // The file is shorter than what was written to it.
+            return store.give_up(sweep.at);
         }
         if !moved.is_empty() {
             // Where the disk is full, they stay where they are.
@@ -258,12 +275,15 @@ impl Engine {
     #[inline(never)]
     pub(super) fn fetch(&mut self, plan: &Plan, stream: usize, event: &Event) -> Result<(), EventError> {
         let Some(mut spilling) = self.spilling.take() else { return Ok(()) };
+        spilling.moved = false;
         let fetched = self.fetch_with(&mut spilling, plan, stream, event);
         self.spilling = Some(spilling);
         let has_room = fetched
             .and_then(|()| self.spill_over(plan))
             .map_err(|error| EventError::Spill { stream: plan.streams[stream].schema.stream.clone(), error })?;
-        // Keys may have moved.
+        if !self.spilling.as_ref().is_some_and(|spilling| spilling.moved) {
+            return Ok(());
+        }
         for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
             if located.found.is_some() {
                 let key = Key { hash: located.hash, bytes: &self.scratch.keys[located.start..located.end] };

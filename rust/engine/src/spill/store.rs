@@ -198,7 +198,8 @@ impl Store {
         Ok((head, bytes))
     }
 
-    fn read_at(&self, bytes: &mut [u8], unit: u32) -> Result<usize, SpillError> {
+    /// Fills `bytes` from a unit on, as far as the file goes; how many there were.
+    pub fn read_at(&self, bytes: &mut [u8], unit: u32) -> Result<usize, SpillError> {
         let (position, count) = (u64::from(unit) * UNIT_BYTES as u64, bytes.len());
         let refused = |error: io::Error| SpillError {
             place: self.place.clone(),
