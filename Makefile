@@ -4,11 +4,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 PYTHON ?= python3
+FREE_THREADED ?= python3.14t
 VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help tools develop demo demo-kafka test check format lint types test-python test-rust bench bench-memory bench-spill bench-smoke bench-worker test-broker-long soak bench-compare bench-plot stubs lock wheel clean
+.PHONY: help tools develop demo demo-kafka test check format lint types test-python test-rust bench bench-memory bench-spill bench-smoke bench-worker test-free-threaded test-broker-long soak bench-compare bench-plot stubs lock wheel clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +52,13 @@ test-rust: develop
 
 test-python: develop
 	$(BIN)/python -m pytest tests
+
+test-free-threaded: tools ## races on one engine, by a Python without its lock: FREE_THREADED=python3.14t
+	@command -v $(FREE_THREADED) >/dev/null || { echo "$(FREE_THREADED) is missing: a build of Python with --disable-gil"; exit 1; }
+	@test -x .venv-free/bin/python || $(FREE_THREADED) -m venv .venv-free
+	.venv-free/bin/python -m pip install --quiet --disable-pip-version-check numpy pytest pytest-timeout hypothesis maturin
+	VIRTUAL_ENV=$(abspath .venv-free) .venv-free/bin/maturin develop --release --locked --quiet > /dev/null
+	.venv-free/bin/python -m pytest tests/test_free_threads.py
 
 test-broker-long: develop ## the faults of the worker's tests in large numbers, on a real Kafka: an hour or more
 	FASTFEAT_KILLS=200 FASTFEAT_STOPS=50 FASTFEAT_REBALANCES=100 FASTFEAT_BROKER_KILLS=50 FASTFEAT_FRAMES=1000 FASTFEAT_SCHEDULES=1000000 \

@@ -59,7 +59,9 @@ def _checkpoint(app: typer.Typer) -> None:
 
     @group.command()
     def inspect(
-        path: Path = typer.Argument(..., help="A file, or a folder with its chains."),
+        path: str = typer.Argument(
+            ..., help="A file, or a folder with its chains; an address such as s3://bucket/x too."
+        ),
         key: list[str] = typer.Option([], "--key", help="COLUMN=VALUE: the events of this key; once per key column."),
         as_json: bool = typer.Option(False, "--json", help="One object of JSON on stdout, for machines."),
     ) -> None:

@@ -25,7 +25,10 @@ __all__ = [
     "inspect_checkpoint",
     "record_batches",
     "registry",
+    "remove_stored",
     "restore_row",
+    "stored_bytes",
+    "stored_names",
 ]
 
 _Value: TypeAlias = float | bool | str | datetime | list[Any] | None
@@ -238,6 +241,7 @@ class Engine:
         checkpoint: str | os.PathLike[str] | None = None,
         changed: str = "refuse_any",
         restart: list[str] = ...,
+        store_options: Sequence[tuple[str, str]] = ...,
     ) -> Self: ...
     @property
     def names(self) -> tuple[str, ...]:
@@ -297,10 +301,17 @@ class Engine:
         """The newest late events, oldest first."""
     def _set_lookup(self, name: str, table: LookupTable) -> None:
         """Gives a lookup its rows: from the next event on all of them at once, in place of those it had."""
-    def _checkpoint(self, path: str | os.PathLike[str], offsets: str, keep: int, incremental: bool) -> Path:
+    def _checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        offsets: str,
+        keep: int,
+        incremental: bool,
+        store_options: Sequence[tuple[str, str]],
+    ) -> Path | str:
         """Writes all state, or what is new since the last one of a folder; where it is then."""
     @property
-    def _restored(self) -> tuple[str, Path, list[str]] | None:
+    def _restored(self) -> tuple[str, Path | str, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""
     @property
     def _unsynced(self) -> bool:
@@ -316,7 +327,9 @@ class Engine:
     def stats(self) -> dict[str, Any]:
         """What the engine has seen and holds, in all and by stream."""
 
-def checkpoint_change(path: str | os.PathLike[str], old: Plan, new: Plan) -> str:
+def checkpoint_change(
+    path: str | os.PathLike[str], store_options: Sequence[tuple[str, str]], old: Plan, new: Plan
+) -> str:
     """The change from the definition of a checkpoint, given as `old`, to `new`, as JSON."""
 
 @final
@@ -332,8 +345,19 @@ class RecordBatch:
     def seal(self, producer: int, epoch: int, sequence: int, transactional: bool) -> bytes:
         """The batch as it is sent by this producer."""
 
-def inspect_checkpoint(path: str | os.PathLike[str], key: list[tuple[str, str]]) -> str:
+def inspect_checkpoint(
+    path: str | os.PathLike[str], key: Sequence[tuple[str, str]], store_options: Sequence[tuple[str, str]]
+) -> str:
     """What is inside a checkpoint, as JSON; with pairs of key columns and values also what it keeps of that key."""
+
+def stored_names(folder: str) -> list[str]:
+    """Names of the files in a folder of an object store."""
+
+def stored_bytes(path: str) -> int:
+    """Bytes of a file in an object store."""
+
+def remove_stored(folder: str, names: Sequence[str]) -> None:
+    """Removes files of a folder in an object store; some that are not there do no harm."""
 
 def record_batches(
     keys: Sequence[bytes | None],

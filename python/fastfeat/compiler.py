@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastfeat import _core
 from fastfeat._core import Engine, LookupTable
 from fastfeat.errors import DefinitionError, shown
+from fastfeat.places import checkpoint_path
 
 __all__ = ["Compiled", "LookupTable", "compile_definition", "read_lookup_table"]
 
@@ -58,8 +59,9 @@ class Compiled:
             return told, {place: size for place, (size, _) in enumerate(tables)}
         if checkpoint is None:
             return self._plan.change(new._plan), None
-        told = _core.checkpoint_change(checkpoint, self._plan, new._plan)
-        chains = json.loads(_core.inspect_checkpoint(checkpoint, []))["chains"]
+        path = checkpoint_path(checkpoint)
+        told = _core.checkpoint_change(path, [], self._plan, new._plan)
+        chains = json.loads(_core.inspect_checkpoint(path, [], []))["chains"]
         return told, {place: table["bytes"] for place, table in enumerate(chains[0][0]["tables"])}
 
 

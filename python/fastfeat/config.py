@@ -53,8 +53,8 @@ class Settings(BaseSettings):
     fetch_bytes: int = Field(1_048_576, ge=1_024)
     """Bytes that are fetched ahead for each partition."""
     compression: Literal["gzip", "snappy", "lz4", "zstd"] | None = None
-    checkpoint: Path | None = None
-    """The folder of checkpoints, in place of the pipeline's own."""
+    checkpoint: str | Path | None = None
+    """The folder of checkpoints or its address in an object store, in place of the pipeline's own."""
     checkpoint_every_s: float = Field(30.0, gt=0)
     checkpoint_keep: int = Field(3, ge=2)
     give_up_after_s: float = Field(300.0, gt=0)

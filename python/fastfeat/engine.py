@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, overload
 
 from fastfeat import _core
 from fastfeat._core import Decoder, LookupTable, Outcome, Reason, Row, ScoreResult
@@ -22,6 +22,7 @@ from fastfeat.explanation import ExplainedAggregation, ExplainedEvent, Explanati
 from fastfeat.features import FeatureSet
 from fastfeat.formats import Format, format_of
 from fastfeat.lookups import Lookup
+from fastfeat.places import checkpoint_path, option_pairs
 from fastfeat.sizes import size_bytes
 from fastfeat.streams import Stream
 
@@ -69,8 +70,7 @@ class Engine(_core.Engine):
     All-time features hold a key for ever, unless `idle_after` lets one go that has had no event for so long. Of the
     events that came too late, `late_events_max` are listed. `model` is a
     LightGBM Booster, the path of a model in text, or a folder with a `model.txt`; `raw_score=True` leaves its
-    objective's transformation out. An engine takes one event at a time; several threads need a lock around it, or an
-    engine each.
+    objective's transformation out. An engine takes one event at a time: a call from another thread waits.
 
     >>> import fastfeat as ff
     >>> payments = ff.Stream(
@@ -105,6 +105,7 @@ class Engine(_core.Engine):
         late_events_max: int = LATE_EVENTS_MAX,
         _checkpoint: str | os.PathLike[str] | None = None,
         _changed: str | Sequence[str] = "refuse_any",
+        _store_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Compiles the features and reads the model."""
         if not isinstance(features, FeatureSet):
@@ -122,9 +123,10 @@ class Engine(_core.Engine):
             spill_path=_spill_path(on_limit, spill_path, memory_limit),
             idle_after_ns=None if idle_after is None else duration_ns("engine", "idle_after", idle_after),
             late_events_max=_late_events_max(late_events_max),
-            checkpoint=_checkpoint,
+            checkpoint=None if _checkpoint is None else checkpoint_path(_checkpoint),
             changed=_changed if isinstance(_changed, str) else "named",
             restart=[] if isinstance(_changed, str) else list(_changed),
+            store_options=option_pairs(_store_options),
         )
         engine._features = features
         engine._model = model
@@ -189,13 +191,14 @@ class Engine(_core.Engine):
         path: str | os.PathLike[str],
         *,
         changed: Literal["refuse", "restart", "refuse_any"] | Sequence[str] = "refuse",
+        store_options: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
         """An engine that goes on from a checkpoint as if it had never stopped, to the bit.
 
         `options` are those of `Engine`. Of a folder it takes the newest checkpoint that is whole, and warns of damaged
         ones by name. `idle_after` is the one that it was written with; lookups are given their rows
-        again. Where the sources stood is in `engine.offsets`.
+        again. Where the sources stood is in `engine.offsets`. `path` and `store_options` are as in `checkpoint`.
 
         The features may be others than those that it was written with: those that are the same keep their state, new
         ones begin without any (`features_complete_since` says from when on that shows no more), those that are gone are
@@ -215,10 +218,31 @@ class Engine(_core.Engine):
         >>> engine.features_complete_since()["day"].isoformat()
         '1970-01-02T00:00:00+00:00'
         """
-        engine = cls(features, _checkpoint=path, _changed=_changed(changed), **options)
+        engine = cls(features, _checkpoint=path, _changed=_changed(changed), _store_options=store_options, **options)
         for damage in () if engine._restored is None else engine._restored[2]:
             warnings.warn(damage, CheckpointWarning, stacklevel=2)
         return engine
+
+    @overload
+    def checkpoint(
+        self,
+        path: os.PathLike[str],
+        *,
+        offsets: Mapping[str, Any] | None = None,
+        keep: int = KEEP,
+        incremental: bool = False,
+    ) -> Path: ...
+
+    @overload
+    def checkpoint(
+        self,
+        path: str,
+        *,
+        offsets: Mapping[str, Any] | None = None,
+        keep: int = KEEP,
+        incremental: bool = False,
+        store_options: Mapping[str, Any] | None = None,
+    ) -> Path | str: ...
 
     def checkpoint(
         self,
@@ -227,7 +251,8 @@ class Engine(_core.Engine):
         offsets: Mapping[str, Any] | None = None,
         keep: int = KEEP,
         incremental: bool = False,
-    ) -> Path:
+        store_options: Mapping[str, Any] | None = None,
+    ) -> Path | str:
         """Writes all state to a file that is whole or absent, whatever happens; where it is then.
 
         `offsets` says where the sources stood, as what JSON can hold, e.g. `{"payments": {"0": 1_204}}`. A path that
@@ -238,8 +263,24 @@ class Engine(_core.Engine):
         and nothing of the old state is touched: the engine takes events while they are written. The first one writes
         all state, and so does one after which the increments would be larger than it; `keep` counts those,
         each with its increments. Raises CheckpointError; what was there before is then still there.
+
+        An address such as `"s3://bucket/payments"` leads to an object store, and is answered with the file's address,
+        a text. There a path that ends in `.ff` is a file, any other a folder. Credentials and endpoint are those of
+        the environment (`AWS_...`, `GOOGLE_...`, `AZURE_...`) and of `store_options`, e.g.
+        `{"endpoint": "http://localhost:9000", "allow_http": True}`.
+
+        >>> import fastfeat as ff
+        >>> logins = ff.Stream("logins", {"ts": ff.Timestamp("us"), "card": ff.String()}, time="ts")
+        >>> features = logins.features(n=ff.count().over("card", "1h"))
+        >>> engine = ff.Engine(features)
+        >>> row = engine.push({"ts": 0, "card": "c-1"})
+        >>> engine.checkpoint("memory://docs/logins", offsets={"logins": 1})
+        'memory://docs/logins/checkpoint-1.ff'
+        >>> ff.Engine.restore(features, "memory://docs/logins").offsets
+        {'logins': 1}
         """
-        return self._checkpoint(_path(path), _offsets_json(offsets or {}), _keep(keep), incremental)
+        pairs = option_pairs(store_options)
+        return self._checkpoint(checkpoint_path(path), _offsets_json(offsets or {}), _keep(keep), incremental, pairs)
 
     @property
     def offsets(self) -> dict[str, Any]:
@@ -302,13 +343,6 @@ class Engine(_core.Engine):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Engine holds state and is not pickled or copied; send its features, and push events")
-
-
-def _path(path: str | os.PathLike[str]) -> str:
-    text = os.fspath(path)
-    if not isinstance(text, str) or not text:
-        raise TypeError(f"a checkpoint goes to a path, not to {shown(path)}")
-    return text
 
 
 def _changed(changed: object) -> str | list[str]:

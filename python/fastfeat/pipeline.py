@@ -67,10 +67,10 @@ class Pipeline:
     """What `fastfeat worker app:pipeline` runs: sources in, rows (and scores, with a model) out.
 
     `name` names the application: groups, transactional ids and checkpoints are under it. The state of a partition is
-    kept in `checkpoint`, a folder that all workers of a group share. With `exactly_once`, read-committed readers see
-    each row once, bit for bit as a worker that never stopped would have made it; with `at_least_once` rows may come
-    twice after a failure, and cost less. `reasons` is how many reasons a score is given. `engine` are further options
-    of `Engine`, such as `memory_limit`.
+    kept in `checkpoint`, a folder that all workers of a group share (or its address in an object store). With
+    `exactly_once`, read-committed readers see each row once, bit for bit as a worker that never stopped would have
+    made it; with `at_least_once` rows may come twice after a failure, and cost less. `reasons` is how many reasons a
+    score is given. `engine` are further options of `Engine`, such as `memory_limit`.
 
     With several sources, partition `n` of all of them feeds one state; the order in which their events were taken
     is kept in the topic `<name>.journal`, in the same transaction as the rows.

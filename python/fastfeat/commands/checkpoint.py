@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any, Final
 
 from fastfeat.checkpoints import inspect_checkpoint
@@ -19,7 +18,7 @@ CANNOT: Final = 2
 EVENTS_SHOWN_MAX: Final = 50
 
 
-def inspect(path: Path, key: list[str], as_json: bool) -> int:
+def inspect(path: str, key: list[str], as_json: bool) -> int:
     """Prints it. 0: all is whole; 1: something is damaged; 2: it cannot be looked at."""
     try:
         found = inspect_checkpoint(path, key=_pairs(key))

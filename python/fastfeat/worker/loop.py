@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastfeat.avro_rows import AvroOutput
+from fastfeat.checkpoints import Folder
 from fastfeat.config import Settings
 from fastfeat.engine import Engine
 from fastfeat.errors import CheckpointError, DefinitionError, FastfeatError, SchemaRegistryError
 from fastfeat.metrics import Counters, collector
 from fastfeat.packing import pack
 from fastfeat.pipeline import Pipeline, Repartition
+from fastfeat.places import is_address
 from fastfeat.sinks.kafka import Plain, Publisher, Transactional
 from fastfeat.sources.kafka import KafkaError, Membership, OffsetLost, Topics
 from fastfeat.worker.http import Server
@@ -209,7 +211,8 @@ class Worker:
     def _state(self, number: int) -> State | Router:
         if isinstance(self.pipeline, Repartition):
             return Router(self.pipeline)
-        folder = Path(self.settings.checkpoint or self.pipeline.checkpoint) / self.settings.group / f"{number:05d}"
+        place = self.settings.checkpoint or self.pipeline.checkpoint
+        folder = Folder(place, self.settings.group, f"{number:05d}")
         return State(self.pipeline, folder, keep=self.settings.checkpoint_keep, output=self._output)
 
     def _publisher(self, number: int) -> Publisher:
@@ -329,8 +332,12 @@ def _check_output(pipeline: Pipeline) -> None:
         )
 
 
-def _check_folder(folder: Path) -> None:
-    """Whether checkpoints could be written here, without writing any."""
+def _check_folder(place: str | os.PathLike[str], group: str) -> None:
+    """Whether checkpoints could be written here, without writing any; of a store, whether it answers."""
+    if is_address(place):
+        Folder(place, group).names()
+        return
+    folder = Path(place) / group
     there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "cannot be written to" if there.is_dir() else "is no folder"
@@ -346,7 +353,7 @@ def run(pipeline: Pipeline | Repartition, settings: Settings, *, dry_run: bool =
             if dry_run:
                 found = await worker.check()
                 if isinstance(pipeline, Pipeline):
-                    _check_folder(Path(settings.checkpoint or pipeline.checkpoint) / settings.group)
+                    _check_folder(settings.checkpoint or pipeline.checkpoint, settings.group)
                 log.info("all there; nothing was started", extra={"partitions": found})
                 return DONE
             return await worker.run()

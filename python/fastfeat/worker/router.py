@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastfeat.checkpoints import Folder
 from fastfeat.pipeline import Repartition
 from fastfeat.protocol import Position
 from fastfeat.worker.state import Results
@@ -21,7 +21,7 @@ class Router:
     """Stands where a `State` stands. It needs no checkpoint: any position is as good as any other to begin at."""
 
     def __init__(self, pipeline: Repartition) -> None:
-        self.folder = Path()
+        self.folder = Folder(".")
         self.engine = None
         self.journal = 0
         self.unsynced = False
@@ -41,7 +41,7 @@ class Router:
         """It is there already."""
         return at_most
 
-    def checkpoint(self, position: Position) -> Path | None:
+    def checkpoint(self, position: Position) -> int | None:
         """There is nothing to keep."""
         return None
 

@@ -12,10 +12,10 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfeat.avro_rows import AvroOutput
+from fastfeat.checkpoints import PART, Folder
 from fastfeat.engine import Engine
 from fastfeat.errors import CheckpointError, CheckpointWarning
 from fastfeat.formats import Format
@@ -60,7 +60,7 @@ class Results:
 class State:
     """The engine of a partition. Nothing here knows Kafka, but that records have a key, a value and an offset."""
 
-    def __init__(self, pipeline: Pipeline, folder: Path, *, keep: int, output: AvroOutput | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, folder: Folder, *, keep: int, output: AvroOutput | None = None) -> None:
         self.folder = folder
         self.engine: Engine | None = None
         self.journal = 0
@@ -90,8 +90,9 @@ class State:
     def restore(self, at_most: Position) -> Position | None:
         """Takes the newest checkpoint that is whole and not ahead; None if there is none."""
         self.engine = None
-        for path, _ in self._checkpoints(at_most):
+        for name, _ in self._checkpoints(at_most):
             try:
+                path = self.folder.path(name)
                 engine = Engine.restore(self._pipeline.features, path, changed="refuse_any", **self._options())
             except CheckpointError as error:
                 if error.fault != "damaged":
@@ -107,38 +108,41 @@ class State:
             return position
         return None
 
-    def checkpoint(self, position: Position) -> Path:
-        """Writes a checkpoint of this position, and lets the oldest go."""
+    def checkpoint(self, position: Position) -> int:
+        """Writes a checkpoint of this position, and lets the oldest go; how many bytes it has."""
         assert self.engine is not None
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{_name(position)}{SUFFIX}"
+        self.folder.make()
+        name = f"{_name(position)}{SUFFIX}"
         offsets = {"position": list(position), "journal": self.journal}
-        written = self.engine.checkpoint(path, offsets=offsets)
+        self.engine.checkpoint(self.folder.path(name), offsets=offsets)
+        size_bytes = self.folder.size_bytes(name)
         self._prune(position)
-        return written
+        return size_bytes
 
     def _options(self) -> dict[str, Any]:
         # A stream without features of its own is known by name all the same.
         return {"model": self._pipeline.model, "streams": self._pipeline.streams, **self._pipeline.engine}
 
-    def _checkpoints(self, at_most: Position | None = None) -> list[tuple[Path, Position]]:
-        """The newest first."""
+    def _checkpoints(self, at_most: Position | None = None) -> list[tuple[str, Position]]:
+        """Their names, the newest first."""
         found = []
-        for path in self.folder.glob(f"*{SUFFIX}"):
-            with contextlib.suppress(ValueError):
-                position = tuple(int(part) for part in path.stem.split("-"))
-                if at_most is None or all(a <= b for a, b in zip(position, at_most, strict=True)):
-                    found.append((path, position))
+        for name in self.folder.names():
+            if name.endswith(SUFFIX):
+                with contextlib.suppress(ValueError):
+                    position = tuple(int(part) for part in name.removesuffix(SUFFIX).split("-"))
+                    if at_most is None or all(a <= b for a, b in zip(position, at_most, strict=True)):
+                        found.append((name, position))
         return sorted(found, key=lambda each: sum(each[1]), reverse=True)
 
     def _prune(self, newest: Position) -> None:
-        for path, _ in self._checkpoints(newest)[self._keep :]:
-            path.unlink(missing_ok=True)
-        for path in self.folder.glob(f".*{SUFFIX}.*.part"):
+        gone = [name for name, _ in self._checkpoints(newest)[self._keep :]]
+        for name in self.folder.names():
             # Of a writer that was killed: it wrote at a position that is behind this one.
-            with contextlib.suppress(ValueError, OSError):
-                if sum(int(part) for part in path.name[1:].split(SUFFIX)[0].split("-")) < sum(newest):
-                    path.unlink()
+            if name.startswith(".") and name.endswith(PART):
+                with contextlib.suppress(ValueError):
+                    if sum(int(part) for part in name[1:].split(SUFFIX)[0].split("-")) < sum(newest):
+                        gone.append(name)
+        self.folder.remove(gone)
 
     def push(self, place: int, records: Sequence[ConsumerRecord[Any, Any]], results: Results | None) -> None:
         """Takes records of a source, in order. Without `results` they were published before: only the state moves."""

@@ -245,7 +245,7 @@ class Unit:
             begins = await self._reader.beginnings()
             if any(begin > first for begin, first in zip(begins, origin, strict=True)):
                 raise StateLost(
-                    str(self.state.folder),
+                    self.state.folder.place,
                     "refused",
                     f"there is no checkpoint at or before {at_most}, and of the events since {origin} those before "
                     f"{begins} are gone; put the folder of checkpoints back, or begin a new group",
@@ -347,13 +347,13 @@ class Unit:
         if self._pipeline.journal is not None:
             ends = await self._ends_of_journal(self._pipeline.journal)
             self.state.journal = ends
-        path = await asyncio.to_thread(self.state.checkpoint, position)
+        size_bytes = await asyncio.to_thread(self.state.checkpoint, position)
         self._snapshot_at = self.counters.state_at = time.monotonic()
         self._snapshot_every_s = self._every_s
-        if path is None:
+        if size_bytes is None:
             return Done()
         self.counters.took("checkpoint", time.perf_counter() - begun)
-        self.counters.checkpointed(path.stat().st_size)
+        self.counters.checkpointed(size_bytes)
         log.info("checkpoint written", extra={"partition": self.number, "position": list(position)})
         return Done()
 

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fastfeat_engine::change::{Change, Restart};
-use fastfeat_engine::checkpoint::LocalDisk;
 use fastfeat_engine::engine::Engine as Core;
 use fastfeat_engine::plan::{Complete, Plan as CorePlan};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDateTime};
 
+use crate::place::{Place, StoreOptions};
 use crate::plan::Plan;
 use crate::{errors, instant};
 
@@ -32,9 +32,18 @@ pub fn told(old: &CorePlan, new: &CorePlan, idle_after: Option<i64>) -> String {
 
 /// The change from the definition of a checkpoint, given as `old`, to `new`, as JSON.
 #[pyfunction]
-pub fn checkpoint_change(py: Python<'_>, path: PathBuf, old: &Plan, new: &Plan) -> PyResult<String> {
+pub fn checkpoint_change(
+    py: Python<'_>,
+    path: PathBuf,
+    store_options: StoreOptions,
+    old: &Plan,
+    new: &Plan,
+) -> PyResult<String> {
     let (old, new) = (old.core(), new.core());
-    let found = py.detach(|| Core::plan_of_checkpoint(&LocalDisk, old, &path));
+    let found = py.detach(|| {
+        let place = Place::of(path.clone(), &store_options)?;
+        Core::plan_of_checkpoint(place.disk(), old, &place.path)
+    });
     let found: Arc<CorePlan> = found.map_err(|error| errors::checkpoint(py, &error))?;
     if found.fingerprint != old.fingerprint {
         return Err(PyValueError::new_err(format!(

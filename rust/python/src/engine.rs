@@ -23,13 +23,17 @@ use crate::decoder::Decoder;
 use crate::layout::Layout;
 use crate::lookup::LookupTable;
 use crate::outcome::Outcome;
+use crate::place::{Place, StoreOptions};
 use crate::row::Row;
 use crate::score::{ScoreResult, Scorer};
 use crate::through::{Asked, Step, Work};
-use crate::{change, errors, explain, instant, lookup, plan};
+use crate::{change, errors, explain, instant, lookup, place, plan};
 
 /// Stream, time, newest time, microseconds between them, whether it got a row.
 type LateEvent<'py> = (String, Bound<'py, PyDateTime>, Bound<'py, PyDateTime>, i64, bool);
+
+/// Offsets, the file, and what was damaged on the way to it.
+type Told<'py> = (String, Bound<'py, PyAny>, Vec<String>);
 
 /// The engine behind `fastfeat.Engine`.
 #[pyclass(frozen, subclass, module = "fastfeat._core")]
@@ -53,13 +57,13 @@ pub struct Engine {
 #[pymethods]
 impl Engine {
     /// Compiles the JSON of a definition. `stream` is the stream that the features belong to; `model` the text of a LightGBM
-    /// model, `library` the path of LightGBM's shared library; `checkpoint` the path of one to go on from; the others are the
-    /// engine's options.
+    /// model, `library` the path of LightGBM's shared library; `checkpoint` the path or address of one to go on from,
+    /// with `store_options`; the others are the engine's options.
     #[new]
     #[pyo3(signature = (
         definition, stream, *, model=None, library=None, raw_score=false, memory_limit=None, evict_idle=false, spill_path=None,
         idle_after_ns=None, late_events_max=1_000, checkpoint=None, changed="refuse_any",
-        restart=Vec::new()
+        restart=Vec::new(), store_options=vec![]
     ))]
     #[expect(clippy::too_many_arguments, reason = "one keyword of Python each; only `fastfeat.Engine` calls it")]
     fn new(
@@ -77,6 +81,7 @@ impl Engine {
         checkpoint: Option<PathBuf>,
         changed: &str,
         restart: Vec<String>,
+        store_options: StoreOptions,
     ) -> PyResult<Self> {
         let plan = Arc::new(plan::compile(py, definition)?);
         let own = plan
@@ -105,7 +110,10 @@ impl Engine {
             }
             Some(path) => {
                 let wanted = Wanted { plan: &plan, options: &options, restart: change::restart(changed, &restart)? };
-                let restored = py.detach(|| Core::restore_changed(wanted, &path));
+                let restored = py.detach(|| {
+                    let place = Place::of(path, &store_options)?;
+                    Core::restore_wanted(place.disk(), wanted, &place.path)
+                });
                 let Restored { engine, offsets, path, damaged } =
                     restored.map_err(|error| errors::checkpoint(py, &error))?;
                 let damaged = damaged.iter().map(ToString::to_string).collect();
@@ -339,22 +347,27 @@ impl Engine {
 
     /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. With `incremental` only
     /// what is new since the last one of the folder, where that is less: the engine takes events meanwhile. `offsets` is a JSON object.
-    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep, incremental))]
-    fn checkpoint(
+    #[pyo3(name = "_checkpoint", signature = (path, offsets, keep, incremental, store_options))]
+    fn checkpoint<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         path: PathBuf,
         offsets: &str,
         keep: usize,
         incremental: bool,
-    ) -> PyResult<PathBuf> {
-        self.write_checkpoint(py, &path, offsets, keep, incremental)
+        store_options: StoreOptions,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let place = Place::of(path, &store_options).map_err(|error| errors::checkpoint(py, &error))?;
+        place::told(py, &self.write_checkpoint(py, &place, offsets, keep, incremental)?)
     }
 
     /// Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way to it.
     #[getter(_restored)]
-    fn restored(&self) -> Option<(String, PathBuf, Vec<String>)> {
-        self.restored.clone()
+    fn restored<'py>(&self, py: Python<'py>) -> PyResult<Option<Told<'py>>> {
+        let told = |(offsets, path, damaged): &(String, PathBuf, Vec<String>)| {
+            Ok((offsets.clone(), place::told(py, path)?, damaged.clone()))
+        };
+        self.restored.as_ref().map(told).transpose()
     }
 
     /// Names of the features, each with the time from which on its rows are complete; None from the beginning.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{self, Disk, Failed};
+use super::disk::{self, Disk, Failed, Over};
 use super::folder::{self, Chain, Listed, name_of};
 use super::increment::{self, Increment};
 use super::read::{self, Full};
@@ -84,13 +84,15 @@ impl Job {
         }
         let path = folder.join(name_of(*base, increments + 1));
         let newest = Chain { base: *base, increments: increments + 1 };
-        let written =
-            disk::write_whole(disk, &path, |out| self.increment.write(request.offsets, out)).and_then(|told| {
+        let written = disk::write_whole(disk, &path, Over::Nothing, |out| self.increment.write(request.offsets, out))
+            .and_then(|told| {
                 let kept = std::iter::once(newest).chain(listed.chains.into_iter().skip(1)).take(request.keep);
                 folder::publish(disk, folder, &kept.collect::<Vec<_>>()).map(|()| told)
             });
         self.outcome = match written {
             Ok(sealed) => Outcome::Written(sealed),
+            // An increment that was never told of, on a disk that puts files whole: a full one gets a name that nothing has.
+            Err(Failed::Write(error)) if error.kind() == io::ErrorKind::AlreadyExists => Outcome::Elsewhere,
             Err(failed) => {
                 let (error, unsynced) = unwritten(&path, &failed);
                 Outcome::Failed(error, unsynced)
@@ -183,7 +185,7 @@ impl Engine {
             return refused(path, "increments go to a folder; write the path of one, or end it as a folder's");
         }
         if !is_folder {
-            let written = disk::write_whole(disk, path, |out| write::write(self, offsets, false, out));
+            let written = disk::write_whole(disk, path, Over::Anything, |out| write::write(self, offsets, false, out));
             return written.map(|_| path.to_owned()).map_err(|failed| self.remember(path, &failed));
         }
         disk::make_folder(disk, path).map_err(|failed| self.remember(path, &failed))?;
@@ -193,7 +195,7 @@ impl Engine {
         let chains: Vec<Chain> =
             std::iter::once(Chain { base, increments: 0 }).chain(listed.chains).take(keep).collect();
         let goes_on = incremental || self.has_chain_in(path);
-        let sealed = disk::write_whole(disk, &newest, |out| write::write(self, offsets, goes_on, out))
+        let sealed = disk::write_whole(disk, &newest, Over::Nothing, |out| write::write(self, offsets, goes_on, out))
             .and_then(|sealed| folder::publish(disk, path, &chains).map(|()| sealed))
             .map_err(|failed| self.remember(&newest, &failed))?;
         if goes_on {

@@ -2,6 +2,9 @@
 //!
 //! Bytes go to a temporary name beside it, which is synced, renamed, and the folder synced. An error of a sync is never tried again:
 //! the kernel may have thrown away what it could not write, and a second sync would say that all is well.
+//!
+//! An object store puts a file whole, or not at all: nothing is renamed there, and what must not be there, or must not have changed since
+//! it was read, is said with the put.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,8 +16,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const TEMPORARY: &str = ".part";
 const BUFFER_BYTES: usize = 1 << 18;
 
+/// What a file that is put whole may take the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Whatever is there.
+    Anything,
+    /// Nothing: a file of its name is an error of the kind `AlreadyExists`, and stays.
+    Nothing,
+    /// What was there when it was last opened on this disk; another file is an error, and stays.
+    Known,
+}
+
 /// Where files are kept.
 pub trait Disk: fmt::Debug {
+    /// A new file that is there whole, under its name, once its `sync` has ended well, and not at all before. `None` where files are not
+    /// kept so: they are written under another name then, and renamed.
+    ///
+    /// # Errors
+    /// Those of the disk. After one it is not known whether the file is there.
+    fn put(&self, path: &Path, over: Over) -> io::Result<Option<Box<dyn DiskFile>>> {
+        let _ = (path, over);
+        Ok(None)
+    }
     /// A new file, or an old one without its bytes.
     ///
     /// # Errors
@@ -81,11 +104,19 @@ impl From<io::Error> for Failed {
 pub(super) fn write_whole<T>(
     disk: &dyn Disk,
     path: &Path,
+    over: Over,
     write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
 ) -> Result<T, Failed> {
     let Some(name) = path.file_name() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file").into());
     };
+    if let Some(file) = disk.put(path, over)? {
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+        let told = write(&mut out)?;
+        // A put that failed may have happened all the same: the next one asks what is there, and goes on from that.
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync()?;
+        return Ok(told);
+    }
     let folder = folder_of(path);
     sweep(disk, folder, name);
     let temporary = folder.join(temporary_name(name));

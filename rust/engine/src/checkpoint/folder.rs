@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::{self, Disk, Failed};
+use super::disk::{self, Disk, Failed, Over};
 use crate::error::{CheckpointError, CheckpointFault};
 
 const MANIFEST: &str = "manifest.json";
@@ -136,7 +136,7 @@ pub(super) fn next(disk: &dyn Disk, folder: &Path, listed: &Listed) -> Result<u6
 pub(super) fn publish(disk: &dyn Disk, folder: &Path, chains: &[Chain]) -> Result<(), Failed> {
     let manifest = Manifest { chains: chains.iter().map(Chain::names).collect() };
     let text = manifest_text(&manifest);
-    disk::write_whole(disk, &folder.join(MANIFEST), |out| out.write_all(text.as_bytes()))?;
+    disk::write_whole(disk, &folder.join(MANIFEST), Over::Known, |out| out.write_all(text.as_bytes()))?;
     // The new one is safe already; what does not go is tried again with the next one.
     for name in disk.names(folder).unwrap_or_default() {
         let is_kept = |base, increment| chains.iter().any(|chain| chain.base == base && increment <= chain.increments);

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::chain::{Job, Request};
-pub use self::disk::{Disk, DiskFile};
+pub use self::disk::{Disk, DiskFile, Over};
 pub use self::file::LocalDisk;
 pub use self::format::FORMAT_VERSION;
 pub use self::inspect::{File, Inspected, inspect};
