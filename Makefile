@@ -57,7 +57,8 @@ test-free-threaded: tools ## races on one engine, by a Python without its lock: 
 	@command -v $(FREE_THREADED) >/dev/null || { echo "$(FREE_THREADED) is missing: a build of Python with --disable-gil"; exit 1; }
 	@test -x .venv-free/bin/python || $(FREE_THREADED) -m venv .venv-free
 	.venv-free/bin/python -m pip install --quiet --disable-pip-version-check numpy pytest pytest-timeout hypothesis maturin
-	VIRTUAL_ENV=$(abspath .venv-free) .venv-free/bin/maturin develop --release --locked --quiet > /dev/null
+	.venv-free/bin/maturin build --release --locked --quiet --interpreter .venv-free/bin/python --out .venv-free/wheels > /dev/null
+	.venv-free/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .venv-free/wheels/*.whl
 	.venv-free/bin/python -m pytest tests/test_free_threads.py
 
 test-broker-long: develop ## the faults of the worker's tests in large numbers, on a real Kafka: an hour or more

@@ -9,11 +9,20 @@ use pyo3::types::{PyBool, PyDate, PyDateTime, PyDict, PyFloat, PyInt, PyMapping,
 use crate::instant;
 
 /// The names of a stream's fields as Python has them: interned, so that those of most events are the very same objects.
-pub struct FieldNames(Vec<Py<PyString>>);
+pub struct FieldNames {
+    names: Vec<Py<PyString>>,
+    /// Whether threads run side by side, so that a dict is read from a copy.
+    copies: bool,
+}
 
 impl FieldNames {
     pub fn new(py: Python<'_>, schema: &Schema) -> Self {
-        Self(schema.fields.iter().map(|field| PyString::intern(py, &field.name).unbind()).collect())
+        // Pythons before 3.13 have their lock always, and cannot be asked.
+        let locked = py.import("sys").and_then(|sys| sys.call_method0("_is_gil_enabled")?.extract::<bool>());
+        Self {
+            names: schema.fields.iter().map(|field| PyString::intern(py, &field.name).unbind()).collect(),
+            copies: !locked.unwrap_or(true),
+        }
     }
 
     /// Sets every field that the event has. False when the event is no mapping.
@@ -25,7 +34,9 @@ impl FieldNames {
             // until it is over: they could change the dict.
             let mut unusual = Vec::new();
             let mut expected = 0;
-            for (name, value) in event {
+            // Without the interpreter's lock another thread could change it too: its copy is whole.
+            let copied = if self.copies { Some(event.copy()?) } else { None };
+            for (name, value) in copied.as_ref().unwrap_or(event) {
                 let Some(column) = self.column(&name, schema, &mut expected) else { continue };
                 if !set_usual(filling, column, &value) {
                     unusual.push((column, value));
@@ -37,7 +48,7 @@ impl FieldNames {
             return Ok(true);
         }
         let Ok(event) = event.cast::<PyMapping>() else { return Ok(false) };
-        for (column, name) in self.0.iter().enumerate() {
+        for (column, name) in self.names.iter().enumerate() {
             match event.get_item(name.bind_borrowed(py)) {
                 Ok(value) if set_usual(filling, column, &value) => {}
                 Ok(value) => set_unusual(filling, column, schema.fields[column].kind, &value)?,
@@ -51,7 +62,7 @@ impl FieldNames {
     /// The column of a name; mostly the one after that of the name before, by its address.
     #[inline]
     fn column(&self, name: &Bound<'_, PyAny>, schema: &Schema, expected: &mut usize) -> Option<usize> {
-        if self.0.get(*expected).is_some_and(|known| known.is(name)) {
+        if self.names.get(*expected).is_some_and(|known| known.is(name)) {
             *expected += 1;
             return Some(*expected - 1);
         }
