@@ -13,6 +13,7 @@ import fastfeat as ff
 import pytest
 from fastfeat import Stream, col
 from fastfeat.checkpoints import Folder, inspect_checkpoint
+from moto.server import ThreadedMotoServer
 
 SECRET = "hush-hush-hush-hush"
 PAYMENTS = Stream("payments", {"ts": ff.Timestamp("us"), "card": ff.String(), "amount": ff.Float64()}, time="ts")
@@ -35,9 +36,6 @@ def pushed(engine, numbers):
 
 @pytest.fixture(scope="module")
 def server():
-    pytest.importorskip("moto.server")
-    from moto.server import ThreadedMotoServer
-
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

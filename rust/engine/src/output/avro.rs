@@ -134,7 +134,7 @@ fn text(value: &str, out: &mut Vec<u8>) {
 
 /// A whole number: the sign in the lowest bit, seven bits a byte, the lowest first.
 #[inline]
-fn long(value: i64, out: &mut Vec<u8>) {
+pub(super) fn long(value: i64, out: &mut Vec<u8>) {
     let mut bits = (value << 1 ^ value >> 63) as u64;
     while bits >= 0x80 {
         out.push(bits as u8 | 0x80);

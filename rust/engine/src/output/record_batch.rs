@@ -1,5 +1,7 @@
 //! Kafka's record batch, version 2: messages laid out as brokers keep them, sealed once it is known who sends them.
 
+use super::avro::long;
+
 /// Bytes before the records.
 const HEADER: usize = 61;
 /// The checksum covers everything from here on.
@@ -62,13 +64,13 @@ impl RecordBatch {
             return false;
         }
         let out = &mut self.records;
-        varint(length as i64, out);
+        long(length as i64, out);
         out.push(0);
-        varint(delta, out);
-        varint(i64::from(self.count), out);
+        long(delta, out);
+        long(i64::from(self.count), out);
         sized_bytes(record.key, out);
         sized_bytes(record.value, out);
-        varint(record.headers.len() as i64, out);
+        long(record.headers.len() as i64, out);
         for (name, value) in record.headers {
             sized_bytes(Some(name.as_bytes()), out);
             sized_bytes(value.as_deref(), out);
@@ -118,9 +120,9 @@ impl RecordBatch {
 
 fn sized_bytes(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
     match bytes {
-        None => varint(-1, out),
+        None => long(-1, out),
         Some(bytes) => {
-            varint(bytes.len() as i64, out);
+            long(bytes.len() as i64, out);
             out.extend_from_slice(bytes);
         }
     }
@@ -136,16 +138,6 @@ fn size(value: i64) -> usize {
     (64 - (zigzag(value) | 1).leading_zeros() as usize).div_ceil(7)
 }
 
-#[inline]
-fn varint(value: i64, out: &mut Vec<u8>) {
-    let mut bits = zigzag(value);
-    while bits >= 0x80 {
-        out.push(bits as u8 | 0x80);
-        bits >>= 7;
-    }
-    out.push(bits as u8);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +146,7 @@ mod tests {
     fn a_varint_is_as_long_as_it_says() {
         for value in [0, -1, 1, 63, 64, -64, -65, 8_191, 8_192, i64::MAX, i64::MIN] {
             let mut out = Vec::new();
-            varint(value, &mut out);
+            long(value, &mut out);
             assert_eq!(out.len(), size(value), "{value}");
         }
     }

@@ -1,12 +1,10 @@
 //! A key as bytes of another plan's table, which knows of its events what this one knows, or less.
 
-use super::super::block::{Header, number_of, run_of};
 use super::super::interner::TextOrder;
-use super::super::log::Log;
 use super::super::run::{Run, bits};
 use super::super::slab::Reference;
 use super::Table;
-use super::saved::BUSY;
+use super::saved::save_bounds;
 use crate::definition::FieldKind;
 use crate::encode::Encode;
 use crate::plan::{Place, Selection, TablePlan};
@@ -21,25 +19,12 @@ impl Table {
         order: &TextOrder,
         out: &mut Vec<u8>,
     ) {
-        let block = self.slab.block(reference);
-        let header = Header(block[0]);
-        let extra = number_of(block, header).map(|number| self.extras.get(number));
-        let log = match extra.and_then(|extra| extra.busy.as_deref()) {
-            Some(busy) => {
-                BUSY.encode(out);
-                (busy.first(), busy.end()).encode(out);
-                Log::Busy(busy)
-            }
-            None => {
-                (header.room() as u8).encode(out);
-                (header.len() as u8).encode(out);
-                Log::Run(run_of(block, header, plan))
-            }
-        };
+        let (log, past) = self.log_of(plan, reference);
+        save_bounds(log, self.room_of(reference), out);
         log.stretches(log.first(), log.end(), |run, from, to, _| {
             save_chosen(plan, chosen, run, (from, to), order, out)
         });
-        let past = extra.and_then(|extra| extra.past.as_deref()).filter(|_| chosen.past);
+        let past = past.filter(|_| chosen.past);
         past.is_some().encode(out);
         if let Some(past) = past {
             past.save_chosen(plan, chosen, order, out);

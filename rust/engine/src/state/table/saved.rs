@@ -18,7 +18,7 @@ use crate::encode::{Broken, Encode, Input};
 use crate::plan::{FlagPlan, Place, TablePlan};
 
 /// Written in place of the room of a run.
-pub(super) const BUSY: u8 = 0;
+const BUSY: u8 = 0;
 
 /// A table that is being read.
 #[derive(Debug, Default)]
@@ -59,26 +59,12 @@ impl Table {
 
     /// Appends one key.
     pub fn save_key(&self, plan: &TablePlan, reference: Reference, order: &TextOrder, out: &mut Vec<u8>) {
-        let block = self.slab.block(reference);
-        let header = Header(block[0]);
-        let extra = number_of(block, header).map(|number| self.extras.get(number));
         let key = self.key_of(reference);
         (key.len() as u64).encode(out);
         out.extend_from_slice(&key);
-        let log = match extra.and_then(|extra| extra.busy.as_deref()) {
-            Some(busy) => {
-                BUSY.encode(out);
-                (busy.first(), busy.end()).encode(out);
-                Log::Busy(busy)
-            }
-            None => {
-                (header.room() as u8).encode(out);
-                (header.len() as u8).encode(out);
-                Log::Run(run_of(block, header, plan))
-            }
-        };
+        let (log, past) = self.log_of(plan, reference);
+        save_bounds(log, self.room_of(reference), out);
         log.stretches(log.first(), log.end(), |run, from, to, _| save_records(plan, run, from, to, order, out));
-        let past = extra.and_then(|extra| extra.past.as_deref());
         past.is_some().encode(out);
         if let Some(past) = past {
             past.save(plan, order, out);
@@ -87,6 +73,13 @@ impl Table {
 
     /// Shows the events of a key, the oldest first; whether it has a past too.
     pub fn each_event(&self, plan: &TablePlan, reference: Reference, mut show: impl FnMut(Run<'_>, usize)) -> bool {
+        let (log, past) = self.log_of(plan, reference);
+        log.stretches(log.first(), log.end(), |run, from, to, _| (from..to).for_each(|index| show(run, index)));
+        past.is_some()
+    }
+
+    /// The events of a key, and what is kept of those that have left.
+    pub(super) fn log_of(&self, plan: &TablePlan, reference: Reference) -> (Log<'_>, Option<&Past>) {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let extra = number_of(block, header).map(|number| self.extras.get(number));
@@ -94,8 +87,12 @@ impl Table {
             Some(busy) => Log::Busy(busy),
             None => Log::Run(run_of(block, header, plan)),
         };
-        log.stretches(log.first(), log.end(), |run, from, to, _| (from..to).for_each(|index| show(run, index)));
-        extra.is_some_and(|extra| extra.past.is_some())
+        (log, extra.and_then(|extra| extra.past.as_deref()))
+    }
+
+    /// For how many events a key's block has room.
+    pub(super) fn room_of(&self, reference: Reference) -> usize {
+        Header(self.slab.block(reference)[0]).room()
     }
 
     /// Reads what is kept of a key, which comes after the one before, and holds its texts.
@@ -275,6 +272,20 @@ impl Loading {
     /// Keys read so far.
     pub fn keys(&self) -> usize {
         self.hashes.len()
+    }
+}
+
+/// Appends where a log begins and ends: of a run how many events it has room for, and how many there are.
+pub(super) fn save_bounds(log: Log<'_>, room: usize, out: &mut Vec<u8>) {
+    match log {
+        Log::Busy(_) => {
+            BUSY.encode(out);
+            (log.first(), log.end()).encode(out);
+        }
+        Log::Run(run) => {
+            (room as u8).encode(out);
+            (run.len() as u8).encode(out);
+        }
     }
 }
 
