@@ -1,5 +1,6 @@
-//! `cards-30`, online, the engine alone: ns per event over a million seeded payments, bytes per card.
-//! `cargo bench -p fastfeat-engine --bench cards [-- events cards runs]`
+//! `cards-30`, the engine alone: ns per event over a million seeded payments, bytes per card. One event after the other, or with
+//! `--batch` all of them at once, on one thread.
+//! `cargo bench -p fastfeat-engine --bench cards [-- events cards runs] [--batch]`
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock; the engine does not")]
 
@@ -10,6 +11,7 @@ use std::time::Instant;
 use fastfeat_engine::engine::Engine;
 use fastfeat_engine::event::Event;
 use fastfeat_engine::plan::Plan;
+use fastfeat_engine::row::FeatureRow;
 use fastfeat_engine::schema::Raw;
 use serde_json::{Value as Json, json};
 
@@ -128,7 +130,8 @@ fn definition() -> Json {
 
 fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<usize>().ok());
-    let smoke = std::env::args().any(|argument| argument == "--test");
+    let is_given = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    let (smoke, batch) = (is_given("--test"), is_given("--batch"));
     let count = if smoke { 2_000 } else { numbers.next().unwrap_or(1_000_000) };
     let cards = numbers.next().unwrap_or(20_000);
     let events = payments(count, cards);
@@ -140,22 +143,36 @@ fn main() {
         let schema = &plan.streams[0].schema;
         let mut event = Event::default();
         let mut decoding = 0.0;
-        let started = Instant::now();
-        for payment in &events {
-            let mut filling = schema.begin(&mut event);
+        let fill = |payment: &Payment, event: &mut Event| {
+            let mut filling = schema.begin(event);
             filling.set(0, Raw::Int(payment.ts));
             filling.set(1, Raw::Text(&payment.card));
             filling.set(2, Raw::Text(&payment.merchant));
             filling.set(3, Raw::Float(payment.amount));
             filling.set(4, Raw::Bool(payment.declined));
-            filling.finish().expect("valid");
-            engine.push(0, &mut event).expect("in order");
-            decoding += black_box(engine.row().values[29]);
+            filling.finish()
+        };
+        let started = Instant::now();
+        if batch {
+            let mut payments = events.iter();
+            let mut read = |event: &mut Event| fill(payments.next().expect("as many as there are"), event);
+            let mut emit = |row: &FeatureRow| {
+                decoding += black_box(row.values[29]);
+                Ok::<(), ()>(())
+            };
+            engine.push_rows(0, events.len(), 1, &mut read, &mut emit).expect("valid and in order");
+        } else {
+            for payment in &events {
+                fill(payment, &mut event).expect("valid");
+                engine.push(0, &mut event).expect("in order");
+                decoding += black_box(engine.row().values[29]);
+            }
         }
         let elapsed = started.elapsed();
         let stats = engine.stats();
         println!(
-            "cards-30 online: {:.0} ns an event, {:.0} bytes a card, checksum {decoding:.6}",
+            "cards-30 {}: {:.0} ns an event, {:.0} bytes a card, checksum {decoding:.6}",
+            if batch { "batch" } else { "online" },
             elapsed.as_nanos() as f64 / count as f64,
             stats.state_bytes as f64 / cards as f64
         );

@@ -1,8 +1,8 @@
-//! Many events of one stream: a loop over `Engine::push`, or its steps over chunks of rows, so that shards of tables are worked on beside
-//! each other.
+//! Many events of one stream: a loop over `Engine::push`, or its steps over chunks of rows, so that the rows of a key are answered together,
+//! and shards of tables are worked on beside each other.
 //!
-//! What a shard does with a row depends on that shard alone. So this thread admits the events of a chunk in order, the shards take them in, each
-//! in that order, on this thread or another, and then the rows are made of their answers. The bits and the state are those of the loop.
+//! What a shard does with a row depends on that shard alone. So this thread admits the events of a chunk in order, the shards take them in
+//! (`state/many`), on this thread or another, and then the rows are made of their answers. The bits and the state are those of the loop.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,22 +15,29 @@ use crate::engine::{Engine, fill, finish, mark};
 use crate::error::EventError;
 use crate::event::{Event, Value};
 use crate::key;
-use crate::plan::{LanePlan, Plan, ReadPlan, StreamPlan, TablePlan};
+use crate::plan::{LanePlan, Plan, ReadPlan, WritePlan};
 use crate::row::{FeatureRow, NULL};
-use crate::state::answer::Question;
-use crate::state::interner::Interner;
-use crate::state::shards::{self, Shards};
-use crate::state::table::{Key, Table};
-use crate::state::{Cells, Run};
+use crate::state::Cells;
+use crate::state::many::{Many, Part, Row};
+use crate::state::shards;
 
-/// Rows of a chunk.
+mod kept;
+mod step;
+
+use kept::Kept;
+use step::{Answers, Step, Worker};
+
+/// Rows of a chunk: few where each is taken in by itself, many where those of a key are taken in together.
 const CHUNK: usize = 1_024;
-/// So many rows ahead a key's state is asked for.
-const AHEAD: usize = 6;
+const CHUNK_MAX: usize = 65_536;
+/// Chunks of a batch, where they can be as many: the first and the last are not worked on beside others.
+const CHUNKS: usize = 8;
 /// Chunks on their way at most.
 const CHUNKS_MAX: usize = 3;
 /// Below so many rows threads cost more than they bring.
 const ROWS_MIN: usize = 4 * CHUNK;
+/// Below so many, on one thread, few keys have several.
+const TOGETHER_MIN: usize = 16 * CHUNK;
 
 /// Why a batch has ended early.
 #[derive(Debug)]
@@ -51,8 +58,8 @@ impl Engine {
     /// this one included.
     ///
     /// # Errors
-    /// The first event that `read` or `push` refuses, or that `emit` cannot take the row of. With more than one thread some events after a row
-    /// that `emit` refused have been pushed too.
+    /// The first event that `read` or `push` refuses, or that `emit` cannot take the row of. Where rows are many, or threads, some events after a
+    /// row that `emit` refused have been pushed too.
     pub fn push_rows<E>(
         &mut self,
         stream: usize,
@@ -61,7 +68,8 @@ impl Engine {
         read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
         emit: &mut impl FnMut(&FeatureRow) -> Result<(), E>,
     ) -> Result<(), BatchError<E>> {
-        if threads > 1 && rows >= ROWS_MIN && self.goes_in_steps(stream) {
+        let gains = threads > 1 && rows >= ROWS_MIN || rows >= TOGETHER_MIN && self.goes_together(stream);
+        if gains && self.goes_in_steps(stream) {
             return self.push_in_steps(stream, rows, threads, read, emit);
         }
         let mut event = Event::default();
@@ -79,7 +87,7 @@ impl Engine {
     /// streams' tables, and late events that get rows.
     pub fn goes_in_steps(&self, stream: usize) -> bool {
         let plan = &self.plan.streams[stream];
-        let apart = |write: &crate::plan::WritePlan| {
+        let apart = |write: &WritePlan| {
             let table = &self.plan.tables[write.table];
             !table.has_past()
                 && !table.lanes.iter().any(needs_texts)
@@ -91,6 +99,16 @@ impl Engine {
             && plan.reads.iter().all(|read| read.own)
             && !plan.writes.is_empty()
             && plan.writes.iter().all(apart)
+    }
+
+    /// Whether a table takes in the rows of a key together.
+    fn goes_together(&self, stream: usize) -> bool {
+        let plan = &self.plan.streams[stream];
+        let together = |write: &WritePlan| {
+            let read = write.read.map(|read| &*plan.reads[read]);
+            Many { plan: &self.plan.tables[write.table], read, ticks_per_second: 1 }.together()
+        };
+        plan.writes.iter().any(together)
     }
 
     fn push_in_steps<E>(
@@ -107,8 +125,8 @@ impl Engine {
         // The shards are on loan while the threads run.
         let mut tables = std::mem::take(&mut self.tables);
         let shards: Vec<usize> = steps.iter().map(|step| tables[step.table].iter().len()).collect();
-        let owners = owners(&steps, &shards, threads, &plan.streams[stream]);
-        let mut workers = lend(&steps, &mut tables, &owners);
+        let owners = step::owners(&steps, &shards, threads, &plan.streams[stream]);
+        let mut workers = step::lend(&steps, &mut tables, &owners);
         let mut own = workers.remove(0);
         let outcome = thread::scope(|scope| {
             let mut lines = Vec::new();
@@ -118,7 +136,10 @@ impl Engine {
                 scope.spawn(move || worker.serve(&inbox, &outbox));
                 lines.push(Line { to, from });
             }
-            let mut batch = Batch { stream, plan: &plan, steps: &steps, owners: &owners, lines, failed: None };
+            let chunk = if self.goes_together(stream) { (rows / CHUNKS).clamp(CHUNK, CHUNK_MAX) } else { CHUNK };
+            let event = Event::default();
+            let mut batch =
+                Batch { stream, plan: &plan, steps: &steps, owners: &owners, lines, chunk, event, failed: None };
             let outcome = self.push_chunks(&mut batch, rows, &mut own, read, emit);
             // Without their lines the workers come to their end, which the scope waits for.
             batch.failed.take().map_or(outcome, |error| Err(BatchError::Emit(error)))
@@ -140,7 +161,9 @@ impl Engine {
         let mut spare: Vec<Chunk> = Vec::new();
         let (mut row, mut refused) = (0, None);
         loop {
-            let mut chunk = spare.pop().unwrap_or_else(|| Chunk::new(batch.steps.len(), 1 + batch.lines.len()));
+            let mut chunk = spare.pop().unwrap_or_else(|| {
+                Chunk::new(batch.owners, 1 + batch.lines.len(), Kept::new(&batch.plan.streams[batch.stream]))
+            });
             chunk.clear();
             if refused.is_none() && batch.failed.is_none() && row < rows {
                 refused = self.admit(batch, rows - row, &mut chunk, read).err();
@@ -173,7 +196,7 @@ impl Engine {
     /// Reads and admits the next events: what each table is to take in.
     fn admit<E>(
         &mut self,
-        batch: &Batch<'_, E>,
+        batch: &mut Batch<'_, E>,
         rows: usize,
         chunk: &mut Chunk,
         read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
@@ -182,11 +205,8 @@ impl Engine {
         let stream_plan = &plan.streams[stream];
         let parts = Arc::get_mut(&mut chunk.parts).expect("workers have let go of what they have taken in");
         let mut record = Vec::new();
-        for _ in 0..rows.min(CHUNK) {
-            if chunk.events.len() == chunk.len {
-                chunk.events.push(Event::default());
-            }
-            let event = &mut chunk.events[chunk.len];
+        for _ in 0..rows.min(batch.chunk) {
+            let event = &mut batch.event;
             read(event)?;
             let Value::Time(t) = event.values[stream_plan.schema.time_column] else {
                 unreachable!("a schema accepts no event without a time")
@@ -203,6 +223,7 @@ impl Engine {
                 let (hash, end) = (key::hash(&part.keys[start..]), part.keys.len());
                 let mark = mark(plan, step.plan, &self.clocks);
                 let shard = shards::shard_of(hash, owners.len() - 1) as u16;
+                part.by_shard[usize::from(shard)].push(part.rows.len() as u32);
                 part.rows.push(Row { t, mark, hash, start, end, event: number, shard, keyed });
                 if keyed {
                     fill(step.plan, event, t, &mut record, &mut self.interner);
@@ -211,6 +232,7 @@ impl Engine {
                     part.records.resize(part.records.len() + step.plan.shape.words_of(1), 0);
                 }
             }
+            chunk.kept.keep(event);
             chunk.len += 1;
         }
         Ok(())
@@ -228,13 +250,15 @@ impl Engine {
         let mut cells = Cells::default();
         cells.values.resize(stream_plan.cells, NULL);
         cells.wides.resize(stream_plan.wides, 0);
-        // How many of the rows that each thread has answered have been made, by step.
-        let mut made = vec![vec![0; batch.steps.len()]; chunk.answers.len()];
-        for (index, event) in chunk.events[..chunk.len].iter_mut().enumerate() {
+        // How many of the rows of each shard have been made, by step.
+        let mut made: Vec<Vec<usize>> = batch.owners.iter().map(|owners| vec![0; owners.len()]).collect();
+        for index in 0..chunk.len {
+            let event = &mut batch.event;
+            chunk.kept.give(index, event);
             for (number, step) in batch.steps.iter().enumerate() {
-                let thread = batch.owners[number][usize::from(chunk.parts[number].rows[index].shard)];
-                let answered = &chunk.answers[thread].0[number];
-                let place = &mut made[thread][number];
+                let shard = usize::from(chunk.parts[number].rows[index].shard);
+                let answered = &chunk.answers[batch.owners[number][shard]].0[number][shard].cells;
+                let place = &mut made[number][shard];
                 let answers = &answered.values[*place * step.cells.len()..];
                 step.cells.iter().zip(answers).for_each(|(&cell, &answer)| cells.values[cell] = answer);
                 let wides = &answered.wides[*place * step.wides.len()..];
@@ -247,7 +271,7 @@ impl Engine {
                 batch.failed = emit(&self.row).err();
             }
         }
-        for answered in chunk.answers.iter_mut().flat_map(|answers| &mut answers.0) {
+        for answered in chunk.answers.iter_mut().flat_map(|answers| &mut answers.0).flatten() {
             answered.released.drain(..).for_each(|id| self.interner.release(id));
         }
     }
@@ -261,6 +285,10 @@ struct Batch<'a, E> {
     /// By step and shard, which thread's it is; 0 is this one.
     owners: &'a [Vec<usize>],
     lines: Vec<Line>,
+    /// Rows of a chunk.
+    chunk: usize,
+    /// The event that is read, or whose row is made.
+    event: Event,
     /// Why rows are taken no more.
     failed: Option<E>,
 }
@@ -274,118 +302,30 @@ struct Line {
 /// Some rows on their way.
 struct Chunk {
     len: usize,
-    events: Vec<Event>,
+    /// What their rows will need of the events.
+    kept: Kept,
     /// By step.
     parts: Arc<Vec<Part>>,
     /// By thread.
     answers: Vec<Answers>,
 }
 
-/// What one table takes in of a chunk.
-#[derive(Default)]
-struct Part {
-    keys: Vec<u8>,
-    rows: Vec<Row>,
-    records: Vec<u64>,
-}
-
-/// What one thread answers to a chunk, by step.
-#[derive(Default)]
-struct Answers(Vec<Answered>);
-
-/// What the shards of one thread answer to the rows of one table that are theirs, one after the other.
-#[derive(Default)]
-struct Answered {
-    values: Vec<f64>,
-    wides: Vec<u64>,
-    /// Texts that are used once less.
-    released: Vec<u32>,
-}
-
-struct Row {
-    t: i64,
-    mark: i64,
-    hash: u64,
-    /// Where the key lies among those of the part.
-    start: usize,
-    end: usize,
-    /// The stream's number of the event.
-    event: u64,
-    /// Shard of the key.
-    shard: u16,
-    /// False where a part of the key is null.
-    keyed: bool,
-}
-
 impl Chunk {
-    fn new(steps: usize, threads: usize) -> Self {
-        let answers = || Answers((0..steps).map(|_| Answered::default()).collect());
+    fn new(owners: &[Vec<usize>], threads: usize, kept: Kept) -> Self {
         Self {
             len: 0,
-            events: Vec::new(),
-            parts: Arc::new((0..steps).map(|_| Part::default()).collect()),
-            answers: (0..threads).map(|_| answers()).collect(),
+            kept,
+            parts: Arc::new(owners.iter().map(|owners| Part::new(owners.len())).collect()),
+            answers: (0..threads).map(|_| Answers::new(owners)).collect(),
         }
     }
 
     fn clear(&mut self) {
         self.len = 0;
-        for part in Arc::get_mut(&mut self.parts).expect("workers have let go of what they have taken in") {
-            part.keys.clear();
-            part.rows.clear();
-            part.records.clear();
-        }
-        for answered in self.answers.iter_mut().flat_map(|answers| &mut answers.0) {
-            answered.values.clear();
-            answered.wides.clear();
-        }
+        self.kept.clear();
+        let parts = Arc::get_mut(&mut self.parts).expect("workers have let go of what they have taken in");
+        parts.iter_mut().for_each(Part::clear);
     }
-}
-
-/// The shards of one thread, by step and number.
-struct Worker<'a> {
-    steps: &'a [Step<'a>],
-    shards: Vec<Vec<Option<&'a mut Table>>>,
-    cells: Cells,
-    /// Which rows are its.
-    own: Vec<u32>,
-}
-
-impl Worker<'_> {
-    fn serve(&mut self, inbox: &Receiver<(Arc<Vec<Part>>, Answers)>, outbox: &SyncSender<Answers>) {
-        for (parts, mut answers) in inbox {
-            self.take_in(&parts, &mut answers);
-            drop(parts);
-            if outbox.send(answers).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn take_in(&mut self, parts: &[Part], answers: &mut Answers) {
-        for (step, part) in parts.iter().enumerate() {
-            let shards = &mut self.shards[step];
-            self.own.clear();
-            let is_own = |row: &Row| shards[usize::from(row.shard)].is_some();
-            self.own.extend(part.rows.iter().enumerate().filter(|(_, row)| is_own(row)).map(|(index, _)| index as u32));
-            self.steps[step].take_in(shards, part, &self.own, &mut self.cells, &mut answers.0[step]);
-        }
-    }
-}
-
-/// Lends every thread its shards.
-fn lend<'a>(steps: &'a [Step<'a>], tables: &'a mut [Shards], owners: &[Vec<usize>]) -> Vec<Worker<'a>> {
-    let threads = 1 + owners.iter().flatten().max().copied().unwrap_or(0);
-    let none = |_| owners.iter().map(|owners| owners.iter().map(|_| None).collect()).collect();
-    let mut lent: Vec<Vec<Vec<Option<&mut Table>>>> = (0..threads).map(none).collect();
-    let step_of = |table: usize| steps.iter().position(|step| step.table == table);
-    for (step, shards) in tables.iter_mut().enumerate().filter_map(|(table, shards)| Some((step_of(table)?, shards))) {
-        for (shard, table) in shards.iter_mut().enumerate() {
-            lent[owners[step][shard]][step][shard] = Some(table);
-        }
-    }
-    let worker = |shards| Worker { steps, shards, cells: Cells::default(), own: Vec::new() };
-    lent.into_iter().map(worker).collect()
 }
 
 /// Whether a lane looks at texts, not only at their numbers.
@@ -396,121 +336,4 @@ fn needs_texts(lane: &LanePlan) -> bool {
 fn gives_lists(read: &ReadPlan) -> bool {
     let is_list = |what| matches!(what, What::LastK(_) | What::TopK(_));
     read.lanes.iter().flat_map(|lane| &lane.jobs).any(|job| is_list(job.what))
-}
-
-/// One table on its way through a batch.
-struct Step<'a> {
-    write: usize,
-    table: usize,
-    plan: &'a TablePlan,
-    read: Option<&'a ReadPlan>,
-    /// Where its answers go.
-    cells: Vec<usize>,
-    wides: Vec<usize>,
-    sizes: (usize, usize),
-    ticks_per_second: i64,
-}
-
-impl<'a> Step<'a> {
-    fn new(plan: &'a Plan, stream: usize, write: usize) -> Self {
-        let stream_plan = &plan.streams[stream];
-        let write_plan = &stream_plan.writes[write];
-        let read = write_plan.read.map(|read| &*stream_plan.reads[read]);
-        let jobs = read.into_iter().flat_map(|read| &read.lanes).flat_map(|lane| &lane.jobs);
-        let targets: Vec<_> = jobs.map(|job| job.target).collect();
-        Self {
-            write,
-            table: write_plan.table,
-            plan: &plan.tables[write_plan.table],
-            read,
-            cells: targets.iter().map(|target| target.cell).collect(),
-            wides: targets.iter().filter_map(|target| target.wide).collect(),
-            sizes: (stream_plan.cells, stream_plan.wides),
-            ticks_per_second: plan.ticks_per_second,
-        }
-    }
-
-    /// Answers and stores the rows of a part that are of these shards, one after the other.
-    fn take_in(
-        &self,
-        shards: &mut [Option<&mut Table>],
-        part: &Part,
-        own: &[u32],
-        cells: &mut Cells,
-        answered: &mut Answered,
-    ) {
-        let Part { keys, rows, records } = part;
-        let words = self.plan.shape.words_of(1);
-        let mut texts = Interner::owing();
-        cells.values.resize(self.sizes.0, NULL);
-        cells.wides.resize(self.sizes.1, 0);
-        let key_of = |row: &Row| Key { hash: row.hash, bytes: &keys[row.start..row.end] };
-        let mut looked = 0;
-        for (place, &index) in own.iter().enumerate() {
-            let index = index as usize;
-            self.expire(shards, &rows[looked..index], &mut texts);
-            looked = index + 1;
-            if let Some(next) = own.get(place + AHEAD).map(|&next| &rows[next as usize]).filter(|next| next.keyed) {
-                let table = shards[usize::from(next.shard)].as_deref().expect("its shard is here");
-                table.warm(table.find(key_of(next)));
-            }
-            let row = &rows[index];
-            let table = shards[usize::from(row.shard)].as_deref_mut().expect("its shard is here");
-            let found = if row.keyed { table.find(key_of(row)) } else { None };
-            let record = Run::new(&records[index * words..][..words], self.plan.shape, 1, 1);
-            if let Some(read) = self.read {
-                let question = Question {
-                    plan: self.plan,
-                    read,
-                    t: row.t,
-                    newcomer: row.keyed.then_some(record),
-                    stores: true,
-                    mark: None,
-                    idle_after: None,
-                    ticks_per_second: self.ticks_per_second,
-                };
-                table.answer(found, &question, &texts, cells);
-                answered.values.extend(self.cells.iter().map(|&cell| cells.values[cell]));
-                answered.wides.extend(self.wides.iter().map(|&wide| cells.wides[wide]));
-            }
-            if row.keyed {
-                table.store(self.plan, found, key_of(row), record, row.mark, &mut texts);
-            }
-            self.expire(shards, std::slice::from_ref(row), &mut texts);
-        }
-        self.expire(shards, &rows[looked..], &mut texts);
-        answered.released.extend(texts.owed());
-    }
-
-    /// Lets keys go that nothing can see any more, where it is the turn of one of these shards.
-    fn expire(&self, shards: &mut [Option<&mut Table>], rows: &[Row], texts: &mut Interner) {
-        for row in rows.iter().filter(|row| row.keyed) {
-            let (turn, most) = shards::turn_of(row.event, shards.len() - 1);
-            for table in shards[turn].iter_mut().flatten() {
-                table.expire(self.plan, row.mark, most, texts);
-            }
-        }
-    }
-
-    /// About what it costs, in answers.
-    fn weight(&self) -> usize {
-        8 + self.cells.len()
-    }
-}
-
-/// Which thread has which shards, by step and shard: this one, which has the events and the rows to do beside, is 0.
-fn owners(steps: &[Step<'_>], shards: &[usize], threads: usize, plan: &StreamPlan) -> Vec<Vec<usize>> {
-    let mut loads = vec![0; threads];
-    let most = shards.iter().max().copied().unwrap_or(1);
-    loads[0] = (8 + plan.outputs.len() / 2) * most;
-    let mut owners: Vec<Vec<usize>> = shards.iter().map(|&shards| vec![0; shards]).collect();
-    let mut order: Vec<usize> = (0..steps.len()).collect();
-    order.sort_by_key(|&step| std::cmp::Reverse(steps[step].weight() * most / shards[step]));
-    for step in order {
-        for owner in &mut owners[step] {
-            *owner = (0..threads).min_by_key(|&thread| loads[thread]).expect("this thread is one");
-            loads[*owner] += steps[step].weight() * most / shards[step];
-        }
-    }
-    owners
 }

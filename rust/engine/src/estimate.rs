@@ -120,7 +120,7 @@ impl<'a> Play<'a> {
             .streams
             .iter()
             .fold((0, 0), |(cells, wides), stream| (stream.cells.max(cells), stream.wides.max(wides)));
-        let cells = Cells { values: vec![0.0; cells], wides: vec![0; wides], lists: Vec::new() };
+        let cells = Cells { values: vec![0.0; cells], wides: vec![0; wides], ..Cells::default() };
         Self {
             plan,
             table,

@@ -60,6 +60,19 @@ impl Event {
         &self.text[text.start as usize..(text.start + text.len) as usize]
     }
 
+    /// All texts, where the values' handles find them.
+    pub(crate) fn texts(&self) -> &str {
+        &self.text
+    }
+
+    /// Becomes an event whose texts these are, of nulls for now.
+    pub(crate) fn resume(&mut self, values: usize, texts: &str) {
+        self.values.clear();
+        self.values.resize(values, Value::Null);
+        self.text.clear();
+        self.text.push_str(texts);
+    }
+
     /// Copies a text of the buffer in Unicode lower case.
     pub(crate) fn store_lower(&mut self, text: Text) -> Text {
         let (from, end) = (text.start as usize, (text.start + text.len) as usize);

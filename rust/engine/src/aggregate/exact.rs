@@ -106,8 +106,9 @@ impl U256 {
         Self::from_halves(low, high)
     }
 
+    /// Low and high half.
     #[inline]
-    fn halves(self) -> (u128, u128) {
+    pub(crate) fn halves(self) -> (u128, u128) {
         let [a, b, c, d] = self.0;
         (u128::from(a) | u128::from(b) << 64, u128::from(c) | u128::from(d) << 64)
     }

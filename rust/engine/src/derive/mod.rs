@@ -183,6 +183,17 @@ pub struct Program {
 }
 
 impl Program {
+    /// The slots that it reads; some of them may be its own.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = usize> {
+        let reads = |step: &Step| match step {
+            Step::Constant(_) | Step::Text(_) => Vec::new(),
+            Step::Category(slot, _) | Step::IsIn(slot, _) | Step::Find(_, slot) => vec![*slot],
+            Step::Join { row, .. } => vec![*row],
+            Step::Call(function, slots) => slots[..function.arity].to_vec(),
+        };
+        self.steps.iter().flat_map(reads).map(usize::from)
+    }
+
     /// Runs every step; the frame is `event.values`.
     #[inline]
     pub fn run(&self, event: &mut Event, context: &mut Context<'_>) {

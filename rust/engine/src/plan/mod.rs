@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use self::changes::{Changes, Complete, Generation};
 pub(crate) use self::selection::Selection;
 pub(crate) use self::signs::TableSigns;
-pub(crate) use self::tail::{TAIL_HEADER, TailExtreme, TailMoments, TailPlan};
+pub(crate) use self::tail::{TAIL_HEADER, TailEntry, TailExtreme, TailMoments, TailOf, TailPlan};
 
 pub(crate) use crate::aggregate::What;
 use crate::definition::{Definition, FieldKind, OnLate};
@@ -322,7 +322,7 @@ pub(crate) struct HopPlan {
 }
 
 /// What rows of one stream read from one table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReadPlan {
     pub table: usize,
     /// Whether the row's own event is in the table too.

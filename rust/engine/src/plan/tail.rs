@@ -144,6 +144,16 @@ impl TailPlan {
         tail
     }
 
+    /// All that is asked of it.
+    pub fn jobs_mut(&mut self) -> impl Iterator<Item = &mut Vec<Job>> {
+        let of = self.counts.iter_mut();
+        let of = of.chain(self.masked.iter_mut().flat_map(|lane| &mut lane.of));
+        let of = of.chain(self.moments.iter_mut().flat_map(|lane| &mut lane.of));
+        let of = of.chain(self.extremes.iter_mut().flat_map(|lane| &mut lane.of));
+        let of = of.chain(self.distincts.iter_mut().flat_map(|lane| &mut lane.of));
+        of.map(|of| &mut of.jobs).chain(self.entries.iter_mut().map(|entry| &mut entry.jobs))
+    }
+
     fn add_lane(&mut self, table: &TablePlan, read: &ReadPlan, lane: &ReadLane, places: &[usize]) {
         let plan = &table.lanes[lane.lane];
         let taken = |job: &&Job| Self::takes(read.own, plan, &read.windows[job.window], job);

@@ -11,42 +11,45 @@ pub(crate) struct Cells {
     pub wides: Vec<u64>,
     /// Elements of lists.
     pub lists: Vec<u64>,
+    /// Where the answers of the row begin, of several rows.
+    pub at: usize,
+    pub wide_at: usize,
 }
 
 impl Cells {
     #[inline]
     pub fn float(&mut self, target: Target, value: f64) {
-        self.values[target.cell] = row::canonical(value);
+        self.values[self.at + target.cell] = row::canonical(value);
     }
 
     #[inline]
     pub fn float_or_null(&mut self, target: Target, value: Option<f64>) {
-        self.values[target.cell] = value.map_or(row::NULL, row::canonical);
+        self.values[self.at + target.cell] = value.map_or(row::NULL, row::canonical);
     }
 
     #[inline]
     pub fn count(&mut self, target: Target, count: u64) {
-        self.values[target.cell] = count as i64 as f64;
+        self.values[self.at + target.cell] = count as i64 as f64;
     }
 
     #[inline]
     pub fn null(&mut self, target: Target) {
-        self.values[target.cell] = row::NULL;
+        self.values[self.at + target.cell] = row::NULL;
         if let Some(wide) = target.wide {
-            self.wides[wide] = 0;
+            self.wides[self.wide_at + wide] = 0;
         }
     }
 
     /// A value as a record holds it.
     #[inline]
     pub fn payload(&mut self, target: Target, kind: FieldKind, payload: u64) {
-        self.values[target.cell] = match kind {
+        self.values[self.at + target.cell] = match kind {
             FieldKind::Float64 => f64::from_bits(payload),
             FieldKind::String => f64::NAN,
             _ => payload as i64 as f64,
         };
         if let Some(wide) = target.wide {
-            self.wides[wide] = payload;
+            self.wides[self.wide_at + wide] = payload;
         }
     }
 
@@ -63,9 +66,9 @@ impl Cells {
         let start = self.lists.len();
         self.lists.extend(payloads);
         let len = self.lists.len() - start;
-        self.values[target.cell] = if len == 0 { row::NULL } else { f64::NAN };
+        self.values[self.at + target.cell] = if len == 0 { row::NULL } else { f64::NAN };
         if let Some(wide) = target.wide {
-            self.wides[wide] = (start as u64) << 32 | len as u64;
+            self.wides[self.wide_at + wide] = (start as u64) << 32 | len as u64;
         }
     }
 }

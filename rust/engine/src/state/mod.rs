@@ -19,6 +19,7 @@ mod follow;
 pub(crate) mod interner;
 mod lane;
 mod log;
+pub(crate) mod many;
 mod past;
 mod prefetch;
 mod quantile;

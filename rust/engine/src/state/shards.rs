@@ -43,6 +43,12 @@ pub(crate) fn turn_of(event: u64, mask: usize) -> (Range<usize>, usize) {
     (start..start + looked, EXPIRED_MAX / looked)
 }
 
+/// After so many events it is the turn of the same shards again.
+#[inline]
+pub(crate) fn turns(mask: usize) -> usize {
+    (mask + 1).div_ceil(EXPIRED_MAX)
+}
+
 impl Shards {
     /// `limited` when memory has a limit, which is held best by one shard: `evicts` when idle keys may have to go for it before nothing can
     /// see them.
@@ -85,6 +91,8 @@ impl Shards {
     }
 
     pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = &mut Table> {
+        // Keys may be put in meanwhile that are due before all others.
+        self.soonest = i64::MIN;
         self.shards.iter_mut()
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct Slab {
 }
 
 /// Sizes grow by an eighth, and by two words where that is less: at most that share of a block is slack.
-fn class_words(words: usize) -> usize {
+pub(super) fn class_words(words: usize) -> usize {
     if words <= 16 {
         return words.next_multiple_of(2);
     }

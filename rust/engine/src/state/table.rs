@@ -30,7 +30,9 @@ const EVICTED_AMONG: usize = 64;
 const MEASURED_EVERY: u8 = 16;
 
 mod carried;
+mod course;
 mod saved;
+mod settle;
 mod spilled;
 
 pub(crate) use super::slab::Reference;
@@ -546,12 +548,7 @@ impl Table {
 
     /// Forgets a key whose texts have been given back, or are kept for it.
     fn drop_key(&mut self, hash: u64, reference: Reference) {
-        let block = self.slab.block(reference);
-        let header = Header(block[0]);
-        if let Some(number) = number_of(block, header) {
-            self.drop_extra(number);
-        }
-        self.slab.release(reference, header.words());
+        self.drop_block(reference);
         self.index.remove(hash, reference);
     }
 

@@ -18,15 +18,15 @@ use crate::plan::{Job, LogColumn, TailPlan};
 
 /// A number as a whole one times a power of two.
 #[derive(Clone, Copy)]
-struct Parts {
-    magnitude: u64,
-    exponent: i32,
-    negative: bool,
+pub(super) struct Parts {
+    pub magnitude: u64,
+    pub exponent: i32,
+    pub negative: bool,
 }
 
 /// What a payload stands for; `None` where it is not finite.
 #[inline]
-fn parts(column: &LogColumn, payload: u64) -> Option<Parts> {
+pub(super) fn parts(column: &LogColumn, payload: u64) -> Option<Parts> {
     if column.kind != FieldKind::Float64 {
         let value = payload as i64;
         return Some(Parts { magnitude: value.unsigned_abs(), exponent: 0, negative: value < 0 });
@@ -38,7 +38,7 @@ fn parts(column: &LogColumn, payload: u64) -> Option<Parts> {
 
 /// Gives the sums of a window to its jobs.
 #[inline]
-fn give_sums(count: u64, scale: i32, sums: &exact::Moments, jobs: &[Job], cells: &mut Cells) {
+pub(super) fn give_sums(count: u64, scale: i32, sums: &exact::Moments, jobs: &[Job], cells: &mut Cells) {
     let scale = if scale == exact::UNSET { 0 } else { scale };
     let sum = exact::sum(sums, scale);
     let mut variance = f64::NAN;
@@ -61,7 +61,7 @@ fn give_sums(count: u64, scale: i32, sums: &exact::Moments, jobs: &[Job], cells:
 
 /// Gives the best of a window to its jobs.
 #[inline]
-fn give_best(rank: Option<i64>, jobs: &[Job], (kind, max): (FieldKind, bool), cells: &mut Cells) {
+pub(super) fn give_best(rank: Option<i64>, jobs: &[Job], (kind, max): (FieldKind, bool), cells: &mut Cells) {
     let payload = rank.map(|rank| extreme::payload(rank, kind == FieldKind::Float64, max));
     for job in jobs {
         cells.payload_or_null(job.target, kind, payload);
@@ -70,7 +70,7 @@ fn give_best(rank: Option<i64>, jobs: &[Job], (kind, max): (FieldKind, bool), ce
 
 /// Gives the distinct values of a window, the row's own event left out; `met` says whether its value is among them.
 #[inline]
-fn give_distinct(distinct: u64, fresh: bool, own: Option<bool>, jobs: &[Job], cells: &mut Cells) {
+pub(super) fn give_distinct(distinct: u64, fresh: bool, own: Option<bool>, jobs: &[Job], cells: &mut Cells) {
     for job in jobs {
         match (job.what, own) {
             (What::IsFirst, None) => cells.null(job.target),
