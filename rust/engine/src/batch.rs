@@ -5,6 +5,7 @@
 //! (`state/many`), on this thread or another, and then the rows are made of their answers. The bits and the state are those of the loop.
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -14,12 +15,11 @@ use crate::definition::OnLate;
 use crate::engine::{Engine, fill, finish, mark};
 use crate::error::EventError;
 use crate::event::{Event, Value};
-use crate::key;
 use crate::plan::{LanePlan, Plan, ReadPlan, WritePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::state::Cells;
-use crate::state::many::{Many, Part, Row};
-use crate::state::shards;
+use crate::state::many::{Answered, Many, Part, Scratch};
+use crate::state::table::Table;
 
 mod kept;
 mod step;
@@ -217,25 +217,53 @@ impl Engine {
             stream_plan.before.run(event, &mut self.lookups.context(plan.ticks_per_second, true));
             let _is_due = self.accept(stream, t, event);
             let number = self.clocks[stream].events;
-            for ((step, part), owners) in batch.steps.iter().zip(&mut *parts).zip(batch.owners) {
-                let start = part.keys.len();
-                let keyed = key::encode(&stream_plan.writes[step.write].key, event, &mut part.keys);
-                let (hash, end) = (key::hash(&part.keys[start..]), part.keys.len());
+            for (step, part) in batch.steps.iter().zip(&mut *parts) {
                 let mark = mark(plan, step.plan, &self.clocks);
-                let shard = shards::shard_of(hash, owners.len() - 1) as u16;
-                part.by_shard[usize::from(shard)].push(part.rows.len() as u32);
-                part.rows.push(Row { t, mark, hash, start, end, event: number, shard, keyed });
-                if keyed {
+                if part.add(&stream_plan.writes[step.write].key, event, (t, mark, number)) {
                     fill(step.plan, event, t, &mut record, &mut self.interner);
                     part.records.extend_from_slice(&record);
                 } else {
-                    part.records.resize(part.records.len() + step.plan.shape.words_of(1), 0);
+                    part.add_no_record(step.plan);
                 }
             }
             chunk.kept.keep(event);
             chunk.len += 1;
         }
         Ok(())
+    }
+
+    /// Stores the rows of parts, by table, and answers nothing.
+    pub(crate) fn take_in(&mut self, parts: &mut [Option<Part>]) {
+        let plan = Arc::clone(&self.plan);
+        let mut released = Vec::new();
+        for (table, part) in parts.iter_mut().enumerate().filter_map(|(table, part)| Some((table, part.as_mut()?))) {
+            let many = Many { plan: &plan.tables[table], read: None, ticks_per_second: plan.ticks_per_second };
+            let threads =
+                if part.rows.len() < ROWS_MIN { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
+            let mut lent: Vec<Vec<(usize, &mut Table)>> = (0..threads).map(|_| Vec::new()).collect();
+            self.tables[table]
+                .iter_mut()
+                .enumerate()
+                .for_each(|(shard, state)| lent[shard % threads].push((shard, state)));
+            let rows = &*part;
+            let work = |shards: Vec<(usize, &mut Table)>| {
+                let (mut scratch, mut answered) = (Scratch::default(), Answered::default());
+                shards
+                    .into_iter()
+                    .for_each(|(shard, state)| state.take_in(&many, rows, shard, &mut scratch, &mut answered));
+                answered.released
+            };
+            thread::scope(|scope| {
+                let own = lent.remove(0);
+                let others: Vec<_> = lent.into_iter().map(|shards| scope.spawn(|| work(shards))).collect();
+                released.extend(work(own));
+                for other in others {
+                    released.extend(other.join().expect("what a thread panics with ends the program"));
+                }
+            });
+            part.clear();
+        }
+        released.into_iter().for_each(|id| self.interner.release(id));
     }
 
     /// Makes the rows of what the shards have answered.
@@ -329,7 +357,7 @@ impl Chunk {
 }
 
 /// Whether a lane looks at texts, not only at their numbers.
-fn needs_texts(lane: &LanePlan) -> bool {
+pub(crate) fn needs_texts(lane: &LanePlan) -> bool {
     matches!(lane, LanePlan::Registers { .. } | LanePlan::Tally { .. } | LanePlan::Rank { .. })
 }
 

@@ -1,22 +1,28 @@
 //! A journal through the engine again: state comes to what it was, and nothing is answered on the way.
 //!
-//! Events are made ready some hundred at a time, so that the state of a key can be asked for before it is needed.
+//! Where a table can take in rows together, as in a batch, many are made ready for it. The rest is stored one after the other, some hundred at a
+//! time, so that the state of a key can be asked for before it is needed.
 
 use std::sync::Arc;
 
+use crate::batch::needs_texts;
 use crate::engine::{Engine, fill, mark};
 use crate::error::SpillError;
 use crate::event::{Event, Value};
 use crate::journal::{Chunk, Op, Slot};
 use crate::key;
-use crate::plan::Plan;
+use crate::plan::{Plan, TablePlan};
 use crate::state::Run;
+use crate::state::many::{Many, Part};
+use crate::state::shards::Shards;
 use crate::state::table::Key;
 
 /// With a limit on memory, a journal may have this part of it, on top.
 const LIMIT_PART: u64 = 4;
 /// Records that are ready at most.
 const READY_MAX: usize = 512;
+/// Rows of a table that are taken in together at most.
+const TOGETHER_MAX: usize = 65_536;
 /// So many records ahead a key's state is asked for.
 const AHEAD: usize = 8;
 
@@ -28,6 +34,8 @@ pub(crate) struct Replay {
     record: Vec<u64>,
     records: Vec<u64>,
     ready: Vec<Ready>,
+    /// By table: what it takes in together; nothing where it does not.
+    parts: Vec<Option<Part>>,
 }
 
 /// A record on its way into a table.
@@ -62,6 +70,9 @@ impl Engine {
     pub(crate) fn replay(&mut self, slots: &[Vec<Slot>], chunk: &Chunk, replay: &mut Replay) -> Result<(), SpillError> {
         let plan = Arc::clone(&self.plan);
         let mut event = std::mem::take(&mut replay.event);
+        if replay.parts.is_empty() {
+            replay.parts = self.parts();
+        }
         let mut outcome = Ok(());
         chunk.each(slots, &mut event, |op, event| match op {
             Op::Evicted => {
@@ -73,10 +84,18 @@ impl Engine {
                 if replay.ready.len() >= READY_MAX {
                     outcome = outcome.clone().and(self.store_ready(&plan, replay));
                 }
+                if replay.parts.iter().flatten().any(|part| part.rows.len() >= TOGETHER_MAX) {
+                    self.take_in(&mut replay.parts);
+                }
             }
         });
         replay.event = event;
         outcome.and(self.store_ready(&plan, replay))
+    }
+
+    /// Takes in what is ready, at the end.
+    pub(crate) fn replayed(&mut self, replay: &mut Replay) {
+        self.take_in(&mut replay.parts);
     }
 
     fn make_ready(&mut self, plan: &Plan, stream: usize, time: i64, event: &mut Event, replay: &mut Replay) {
@@ -89,20 +108,42 @@ impl Engine {
         let clock = &mut self.clocks[stream];
         clock.newest = clock.newest.max(Some(time));
         clock.events += 1;
+        let number = clock.events;
         for write in &stream_plan.writes {
+            let table_plan = &plan.tables[write.table];
+            if let Some(part) = &mut replay.parts[write.table] {
+                let mark = mark(plan, table_plan, &self.clocks);
+                if part.add(&write.key, event, (time, mark, number)) {
+                    fill(table_plan, event, time, &mut replay.record, &mut self.interner);
+                    part.records.extend_from_slice(&replay.record);
+                } else {
+                    part.add_no_record(table_plan);
+                }
+                continue;
+            }
             let (key, words) = (replay.keys.len(), replay.records.len());
             if !key::encode(&write.key, event, &mut replay.keys) {
                 replay.keys.truncate(key);
                 continue;
             }
-            let table_plan = &plan.tables[write.table];
             fill(table_plan, event, time, &mut replay.record, &mut self.interner);
             replay.records.extend_from_slice(&replay.record);
             let mark = mark(plan, table_plan, &self.clocks);
             let hash = key::hash(&replay.keys[key..]);
-            let event = self.clocks[stream].events;
-            replay.ready.push(Ready { table: write.table, hash, event, mark, key, words });
+            replay.ready.push(Ready { table: write.table, hash, event: number, mark, key, words });
         }
+    }
+
+    /// What tables will take in together: those whose shards need neither each other nor texts, and have all memory they want.
+    fn parts(&self) -> Vec<Option<Part>> {
+        let is_free =
+            self.options.memory_limit.is_none() && self.options.idle_after.is_none() && self.spilling.is_none();
+        let part = |(table, shards): (&TablePlan, &Shards)| {
+            let many = Many { plan: table, read: None, ticks_per_second: self.plan.ticks_per_second };
+            let goes = is_free && many.together() && !table.lanes.iter().any(needs_texts);
+            goes.then(|| Part::new(shards.iter().len()))
+        };
+        self.plan.tables.iter().zip(&self.tables).map(part).collect()
     }
 
     /// Stores what is ready, in its order.

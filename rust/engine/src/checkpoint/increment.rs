@@ -105,6 +105,7 @@ pub(super) fn read(
         engine.replay(&slots, &chunk, &mut replay).map_err(spilled)?;
         events += chunk.events() as u64;
     }
+    engine.replayed(&mut replay);
     if events != link.events {
         return damaged(format!("it has {events} events and tells of {}", link.events));
     }

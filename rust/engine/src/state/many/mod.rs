@@ -5,7 +5,10 @@
 
 use super::Cells;
 use super::run::Run;
+use super::shards;
 use super::table::Key;
+use crate::event::Event;
+use crate::key::{self, KeyPart};
 use crate::plan::{ReadPlan, TablePlan};
 use crate::row::NULL;
 
@@ -16,7 +19,7 @@ pub(super) use columns::{Asked, Columns};
 pub(super) use groups::{Form, Group, Groups, gone_by};
 
 /// What one table takes in of a chunk of rows.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Part {
     pub keys: Vec<u8>,
     pub rows: Vec<Row>,
@@ -26,6 +29,7 @@ pub(crate) struct Part {
 }
 
 /// A row of a chunk. The marks of the rows of a part never fall, and their numbers follow each other.
+#[derive(Debug)]
 pub(crate) struct Row {
     pub t: i64,
     /// No row to come that reads the table is earlier than this.
@@ -52,6 +56,23 @@ impl Part {
         self.rows.clear();
         self.records.clear();
         self.by_shard.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Adds a row, of this time, mark and number of the event; its record comes next. False where a part of its key is null.
+    #[inline]
+    pub fn add(&mut self, key: &[KeyPart], event: &Event, (t, mark, number): (i64, i64, u64)) -> bool {
+        let start = self.keys.len();
+        let keyed = key::encode(key, event, &mut self.keys);
+        let (hash, end) = (key::hash(&self.keys[start..]), self.keys.len());
+        let shard = shards::shard_of(hash, self.by_shard.len() - 1);
+        self.by_shard[shard].push(self.rows.len() as u32);
+        self.rows.push(Row { t, mark, hash, start, end, event: number, shard: shard as u16, keyed });
+        keyed
+    }
+
+    /// The record of a row without a key.
+    pub fn add_no_record(&mut self, plan: &TablePlan) {
+        self.records.resize(self.records.len() + plan.shape.words_of(1), 0);
     }
 
     pub fn key(&self, row: &Row) -> Key<'_> {
