@@ -204,7 +204,7 @@ impl Engine {
         let (stream, plan) = (batch.stream, batch.plan);
         let stream_plan = &plan.streams[stream];
         let parts = Arc::get_mut(&mut chunk.parts).expect("workers have let go of what they have taken in");
-        let mut record = Vec::new();
+        let (mut record, mut key_bytes) = (Vec::new(), Vec::new());
         for _ in 0..rows.min(batch.chunk) {
             let event = &mut batch.event;
             read(event)?;
@@ -219,11 +219,10 @@ impl Engine {
             let number = self.clocks[stream].events;
             for (step, part) in batch.steps.iter().zip(&mut *parts) {
                 let mark = mark(plan, step.plan, &self.clocks);
-                if part.add(&stream_plan.writes[step.write].key, event, (t, mark, number)) {
+                let key = &stream_plan.writes[step.write].key;
+                if let Some(records) = part.add(step.plan, key, event, (t, mark, number), &mut key_bytes) {
                     fill(step.plan, event, t, &mut record, &mut self.interner);
-                    part.records.extend_from_slice(&record);
-                } else {
-                    part.add_no_record(step.plan);
+                    records.extend_from_slice(&record);
                 }
             }
             chunk.kept.keep(event);
@@ -239,7 +238,7 @@ impl Engine {
         for (table, part) in parts.iter_mut().enumerate().filter_map(|(table, part)| Some((table, part.as_mut()?))) {
             let many = Many { plan: &plan.tables[table], read: None, ticks_per_second: plan.ticks_per_second };
             let threads =
-                if part.rows.len() < ROWS_MIN { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
+                if part.len() < ROWS_MIN { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
             let mut lent: Vec<Vec<(usize, &mut Table)>> = (0..threads).map(|_| Vec::new()).collect();
             self.tables[table]
                 .iter_mut()
@@ -284,7 +283,7 @@ impl Engine {
             let event = &mut batch.event;
             chunk.kept.give(index, event);
             for (number, step) in batch.steps.iter().enumerate() {
-                let shard = usize::from(chunk.parts[number].rows[index].shard);
+                let shard = usize::from(chunk.parts[number].shard_of[index]);
                 let answered = &chunk.answers[batch.owners[number][shard]].0[number][shard].cells;
                 let place = &mut made[number][shard];
                 let answers = &answered.values[*place * step.cells.len()..];

@@ -31,6 +31,7 @@ const AHEAD: usize = 8;
 pub(crate) struct Replay {
     event: Event,
     keys: Vec<u8>,
+    key: Vec<u8>,
     record: Vec<u64>,
     records: Vec<u64>,
     ready: Vec<Ready>,
@@ -84,7 +85,7 @@ impl Engine {
                 if replay.ready.len() >= READY_MAX {
                     outcome = outcome.clone().and(self.store_ready(&plan, replay));
                 }
-                if replay.parts.iter().flatten().any(|part| part.rows.len() >= TOGETHER_MAX) {
+                if replay.parts.iter().flatten().any(|part| part.len() >= TOGETHER_MAX) {
                     self.take_in(&mut replay.parts);
                 }
             }
@@ -113,11 +114,9 @@ impl Engine {
             let table_plan = &plan.tables[write.table];
             if let Some(part) = &mut replay.parts[write.table] {
                 let mark = mark(plan, table_plan, &self.clocks);
-                if part.add(&write.key, event, (time, mark, number)) {
+                if let Some(records) = part.add(table_plan, &write.key, event, (time, mark, number), &mut replay.key) {
                     fill(table_plan, event, time, &mut replay.record, &mut self.interner);
-                    part.records.extend_from_slice(&replay.record);
-                } else {
-                    part.add_no_record(table_plan);
+                    records.extend_from_slice(&replay.record);
                 }
                 continue;
             }

@@ -1,6 +1,7 @@
 //! Many events at once, table beside table on several threads, equal the loop: the rows and the state, bit for bit.
 
 mod stopping;
+mod together;
 
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use fastfeat_engine::engine::{Engine, Options};
 use fastfeat_engine::error::EventError;
 use fastfeat_engine::event::Event;
 use fastfeat_engine::plan::Plan;
-use serde_json::{Value as Json, json};
-use stopping::{Random, Raw, bytes, compile, counts, events, features, push, restored, some};
+use serde_json::Value as Json;
+use stopping::{Raw, bytes, compile, counts, events, features, push, restored, some};
+use together::{answered_together, plain_payments};
 
 /// What can be asked of threads, of two keys.
 fn suitable() -> Vec<Json> {
@@ -139,71 +141,6 @@ fn a_row_that_cannot_be_taken_ends_the_batch_and_leaves_an_engine_that_goes_on()
     batch(&mut alone, &events[..pushed], 1, usize::MAX);
     assert_eq!(push(&mut engine, &events[pushed]), push(&mut alone, &events[pushed]));
     assert!(bytes(&engine) == bytes(&alone));
-}
-
-/// What the rows of a key are answered together for: aggregations over windows that end with the row, and over the newest events.
-fn answered_together(windows: &[i64]) -> Vec<Json> {
-    let mut made = Vec::new();
-    let kinds =
-        ["count", "sum", "mean", "var", "std", "min", "max", "n_unique", "is_first", "lag", "last", "time_since_last"];
-    for key in ["card", "shop"] {
-        for (number, kind) in kinds.into_iter().enumerate() {
-            for (place, value) in ["amount", "shop", "count", "declined", "ts"].into_iter().enumerate() {
-                let newest = ["lag", "last", "time_since_last"].contains(&kind);
-                let all = newest.then(|| json!({"kind": "all"}));
-                let rolling = windows.iter().map(|us| json!({"kind": "rolling", "length_ns": us * 1_000}));
-                for (turn, window) in rolling.chain(all).enumerate() {
-                    let variety = number + place + turn;
-                    let arguments = if ["count", "time_since_last"].contains(&kind) { vec![] } else { vec![value] };
-                    let arguments: Vec<Json> =
-                        arguments.iter().map(|name| json!({"op": "column", "name": name})).collect();
-                    let feature = json!({"name": format!("{kind}_{value}_by_{key}_{turn}"), "stream": "payments", "expression": {
-                        "op": "aggregate", "kind": kind, "arguments": arguments,
-                        "parameters": if kind == "lag" { vec![json!({"int": 1 + turn * 2})] } else { vec![] },
-                        "where": if variety % 3 == 0 && !newest { json!({"op": "column", "name": "declined"}) } else { Json::Null },
-                        "keys": [{"name": key}], "window": window, "include_current": variety % 4 != 0,
-                    }});
-                    // A nullable value has a mask, which what asks for the newest events then has too.
-                    if compile(std::slice::from_ref(&feature), 0, "reject").is_some()
-                        && !(newest && ["amount", "shop"].contains(&value))
-                    {
-                        made.push(feature);
-                    }
-                }
-            }
-        }
-    }
-    made
-}
-
-/// Payments of a few cards whose amounts mostly are plain, with breaks after which keys have been forgotten.
-fn plain_payments(seed: u64, count: usize, cards: u64, disorder: u64, odd: u64) -> Vec<Raw> {
-    let mut random = Random(seed);
-    let mut now = 1_000;
-    let mut one = || {
-        now += match random.below(300) {
-            0 => random.below(900),
-            1..=60 => 0,
-            _ => 1 + random.below(3),
-        };
-        let behind = if disorder > 0 && random.one_in(40) { random.below(disorder + 1) } else { 0 };
-        let amount = if random.one_in(odd) {
-            ["null", "NaN", "Infinity", "1e300", "-0.0", "5e-324", "0.0"][random.below(7) as usize].to_owned()
-        } else {
-            format!("{}{}.{:02}", if random.one_in(9) { "-" } else { "" }, random.below(500), random.below(100))
-        };
-        let card = random.below(cards).min(random.below(cards));
-        let card = if random.one_in(50) { "null".to_owned() } else { format!("\"c-{card}\"") };
-        let text = format!(
-            r#"{{"ts":{},"card":{card},"shop":"shop {}","amount":{amount},"count":{},"declined":{}}}"#,
-            now - behind,
-            random.below(20).min(random.below(20)),
-            random.below(9) as i64 - 4,
-            random.one_in(20)
-        );
-        (0, text)
-    };
-    (0..count).map(|_| one()).collect()
 }
 
 #[test]

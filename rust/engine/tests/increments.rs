@@ -4,6 +4,7 @@
 mod memory_disk;
 #[expect(dead_code, reason = "what the other tests of checkpoints use")]
 mod stopping;
+mod together;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use memory_disk::MemoryDisk;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use stopping::{Raw, bytes, compile, counts, events, features, push, some};
+use together::{answered_together, plain_payments};
 
 const FOLDER: &str = "/state";
 
@@ -71,6 +73,21 @@ fn every_aggregation_over_every_window_is_reached() {
         let plan = compile(&features(), disorder as i64 / 2, on_late).expect("each of them compiles");
         let events = events(7, 1_100, cards, disorder);
         assert_chain_leads_there(&plan, &Options::default(), &events, &[1, 31, 32, 33, 300, 777, 1_099]);
+    }
+}
+
+#[test]
+fn many_events_of_a_key_are_stored_together() {
+    // Busy keys and such as become busy, keys that leave and come again, late events, values of every size.
+    for (seed, cards, disorder, odd, windows) in [
+        (1, 40, 0, 3_000, vec![7, 60, 900]),
+        (2, 3, 0, 3_000, vec![1, 20, 90]),
+        (3, 400, 6, 100, vec![40, 2_000]),
+        (4, 900, 0, 3_000, vec![90]),
+    ] {
+        let plan = compile(&answered_together(&windows), disorder as i64, "reject").expect("each of them compiles");
+        let events = plain_payments(seed, 9_000, cards, disorder, odd);
+        assert_chain_leads_there(&plan, &Options::default(), &events, &[700, 6_000, 8_999]);
     }
 }
 

@@ -43,7 +43,7 @@ impl Worker<'_> {
             for (shard, table) in self.shards[number].iter_mut().enumerate() {
                 let Some(table) = table else { continue };
                 let answered = &mut answers.0[number][shard];
-                answered.begin(part.by_shard[shard].len(), step.cells.len(), step.wides.len());
+                answered.begin(part.shards[shard].rows.len(), step.cells.len(), step.wides.len());
                 table.take_in(&many, part, shard, &mut self.scratch, answered);
             }
         }

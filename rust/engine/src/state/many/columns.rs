@@ -3,7 +3,7 @@
 //! What `tail` answers row by row is answered here for all of them. The bits are the same: sums are whole numbers, so neither order nor
 //! grouping shows, and everything else is counts and single values.
 
-use super::{Answered, Many, Part};
+use super::{Answered, Many, Own};
 use crate::aggregate::exact::{self, U256};
 use crate::aggregate::{What, extreme};
 use crate::definition::FieldKind;
@@ -49,25 +49,9 @@ struct Links {
     age: u32,
 }
 
-/// Rows of one key, and where their answers go.
-pub(in crate::state) struct Asked<'a> {
-    /// Among the rows of the shard.
-    pub places: &'a [u32],
-    /// Rows of the part.
-    pub own: &'a [u32],
-}
-
-impl Asked<'_> {
-    /// The row of the part.
-    #[inline]
-    pub fn row(&self, index: usize) -> usize {
-        self.own[self.places[index] as usize] as usize
-    }
-}
-
 impl Columns {
     /// Takes in the events of a log, and those of rows after them.
-    pub fn gather(&mut self, plan: &TablePlan, log: Log<'_>, part: &Part, asked: &Asked<'_>) {
+    pub fn gather(&mut self, plan: &TablePlan, log: Log<'_>, own: &Own, places: &[u32]) {
         let shape = plan.shape;
         self.words.resize_with(shape.words, Vec::new);
         self.halves.resize_with(shape.halves, Vec::new);
@@ -85,8 +69,8 @@ impl Columns {
             }
         });
         self.logged = self.times.len();
-        for row in 0..asked.places.len() {
-            let record = part.record(plan, asked.row(row));
+        for &place in places {
+            let record = own.record(plan, place as usize);
             self.times.push(record.times()[0]);
             for (word, column) in self.words.iter_mut().enumerate().skip(1) {
                 column.push(record.column(word)[0]);
@@ -108,18 +92,18 @@ impl Columns {
                     counts.push(count);
                 }
             });
-            for row in 0..asked.places.len() {
-                count += part.record(plan, asked.row(row)).flag(flag) & 1;
+            for &place in places {
+                count += own.record(plan, place as usize).flag(flag) & 1;
                 counts.push(count);
             }
         }
     }
 
     /// Answers the rows; false where values span too much, and nothing that was written means anything.
-    pub fn answer(&mut self, many: &Many<'_>, read: &ReadPlan, asked: &Asked<'_>, answered: &mut Answered) -> bool {
+    pub fn answer(&mut self, many: &Many<'_>, read: &ReadPlan, places: &[u32], answered: &mut Answered) -> bool {
         let tail = &read.tail;
-        self.bound(read, asked.places.len());
-        let rows = Rows { read, places: asked.places };
+        self.bound(read, places.len());
+        let rows = Rows { read, places };
         for lane in &tail.moments {
             if !self.moments(many.plan, lane, &rows, answered) {
                 return false;

@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::{Part, Row};
+use super::Own;
 use crate::key;
 use crate::plan::TablePlan;
 use crate::state::slab::Reference;
@@ -72,22 +72,21 @@ impl Groups {
     }
 
     /// Puts the rows of a shard together by key.
-    pub fn make(&mut self, part: &Part, own: &[u32]) {
+    pub fn make(&mut self, own: &Own) {
         let Self { groups, group_of, places, times, slots, .. } = self;
         groups.clear();
         group_of.clear();
         slots.clear();
-        slots.resize((own.len() * 2).next_power_of_two(), NONE);
+        slots.resize((own.rows.len() * 2).next_power_of_two(), NONE);
         let mask = slots.len() - 1;
-        for &index in own {
-            let row = &part.rows[index as usize];
+        for row in &own.rows {
             if !row.keyed {
                 group_of.push(NONE);
                 continue;
             }
             let same = |group: &Group| {
-                let first: &Row = &part.rows[own[group.start as usize] as usize];
-                first.hash == row.hash && part.key(first).bytes == part.key(row).bytes
+                let first = &own.rows[group.start as usize];
+                first.hash == row.hash && own.key(first).bytes == own.key(row).bytes
             };
             let mut slot = row.hash as usize & mask;
             let number = loop {
@@ -118,7 +117,7 @@ impl Groups {
             let group = &mut groups[number as usize];
             let at = (group.start + group.taken) as usize;
             places[at] = place as u32;
-            times[at] = part.rows[own[place] as usize].t;
+            times[at] = own.rows[place].t;
             group.taken += 1;
         }
         groups.iter_mut().for_each(|group| group.taken = 0);

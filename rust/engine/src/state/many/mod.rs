@@ -3,6 +3,8 @@
 //! The rows of one key are answered together (`groups`, `columns`). Then all rows go by in their order (`course`): what becomes of each log is
 //! noted, and keys leave as they would have with one row after the other. At the end each log is changed once (`settle`). Both are in `table`.
 
+use std::ops::Range;
+
 use super::Cells;
 use super::run::Run;
 use super::shards;
@@ -15,73 +17,125 @@ use crate::row::NULL;
 mod columns;
 mod groups;
 
-pub(super) use columns::{Asked, Columns};
+pub(super) use columns::Columns;
 pub(super) use groups::{Form, Group, Groups, gone_by};
 
-/// What one table takes in of a chunk of rows.
+/// What one table takes in of a chunk of rows, shard by shard: what a thread works on lies together.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
-    pub keys: Vec<u8>,
-    pub rows: Vec<Row>,
-    pub records: Vec<u64>,
-    /// Which rows are whose.
-    pub by_shard: Vec<Vec<u32>>,
+    pub shards: Vec<Own>,
+    /// By row: its shard, and no row to come that reads the table is earlier than its mark. Marks never fall.
+    pub shard_of: Vec<u16>,
+    marks: Vec<i64>,
+    /// Which rows have a key.
+    keyed: Vec<bool>,
+    /// The stream's number of the first event; those of the others follow.
+    first: u64,
 }
 
-/// A row of a chunk. The marks of the rows of a part never fall, and their numbers follow each other.
+/// The rows of one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    pub rows: Vec<Row>,
+    keys: Vec<u8>,
+    records: Vec<u64>,
+}
+
+/// A row of a shard.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub t: i64,
-    /// No row to come that reads the table is earlier than this.
     pub mark: i64,
     pub hash: u64,
-    /// Where the key lies among those of the part.
-    pub start: usize,
-    pub end: usize,
-    /// The stream's number of the event.
-    pub event: u64,
-    /// Shard of the key.
-    pub shard: u16,
+    /// Which it is of all rows.
+    pub index: u32,
+    /// Where the key lies among those of the shard.
+    start: u32,
+    end: u32,
     /// False where a part of the key is null.
     pub keyed: bool,
 }
 
 impl Part {
     pub fn new(shards: usize) -> Self {
-        Self { by_shard: (0..shards).map(|_| Vec::new()).collect(), ..Self::default() }
+        Self { shards: (0..shards).map(|_| Own::default()).collect(), ..Self::default() }
     }
 
     pub fn clear(&mut self) {
-        self.keys.clear();
-        self.rows.clear();
-        self.records.clear();
-        self.by_shard.iter_mut().for_each(Vec::clear);
+        for own in &mut self.shards {
+            own.rows.clear();
+            own.keys.clear();
+            own.records.clear();
+        }
+        self.shard_of.clear();
+        self.marks.clear();
+        self.keyed.clear();
     }
 
-    /// Adds a row, of this time, mark and number of the event; its record comes next. False where a part of its key is null.
+    pub fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Adds a row, of this time, mark and number of the event; its record goes to the shard, where it has a key.
     #[inline]
-    pub fn add(&mut self, key: &[KeyPart], event: &Event, (t, mark, number): (i64, i64, u64)) -> bool {
-        let start = self.keys.len();
-        let keyed = key::encode(key, event, &mut self.keys);
-        let (hash, end) = (key::hash(&self.keys[start..]), self.keys.len());
-        let shard = shards::shard_of(hash, self.by_shard.len() - 1);
-        self.by_shard[shard].push(self.rows.len() as u32);
-        self.rows.push(Row { t, mark, hash, start, end, event: number, shard: shard as u16, keyed });
-        keyed
+    pub fn add(
+        &mut self,
+        plan: &TablePlan,
+        key: &[KeyPart],
+        event: &Event,
+        (t, mark, number): (i64, i64, u64),
+        bytes: &mut Vec<u8>,
+    ) -> Option<&mut Vec<u64>> {
+        bytes.clear();
+        let keyed = key::encode(key, event, bytes);
+        let hash = key::hash(bytes);
+        let shard = shards::shard_of(hash, self.shards.len() - 1);
+        if self.marks.is_empty() {
+            self.first = number;
+        }
+        let own = &mut self.shards[shard];
+        let (start, index) = (own.keys.len() as u32, self.marks.len() as u32);
+        own.keys.extend_from_slice(bytes);
+        own.rows.push(Row { t, mark, hash, index, start, end: own.keys.len() as u32, keyed });
+        self.shard_of.push(shard as u16);
+        self.marks.push(mark);
+        self.keyed.push(keyed);
+        if !keyed {
+            own.records.resize(own.records.len() + plan.shape.words_of(1), 0);
+        }
+        keyed.then_some(&mut own.records)
     }
 
-    /// The record of a row without a key.
-    pub fn add_no_record(&mut self, plan: &TablePlan) {
-        self.records.resize(self.records.len() + plan.shape.words_of(1), 0);
+    /// The marks of some rows, after which it is the turn of a shard; and how many keys it looks at then. `None` where nothing is due at any of them.
+    pub fn turns(&self, shard: usize, rows: Range<usize>, soonest: i64) -> Option<(impl Iterator<Item = i64>, usize)> {
+        // Mostly nothing is due.
+        if rows.is_empty() || soonest > self.marks[rows.end - 1] {
+            return None;
+        }
+        // The numbers of the events follow each other, and turns come again after as many as there are.
+        let mask = self.shards.len() - 1;
+        let turn = |row: usize| shards::turn_of(self.first + row as u64, mask);
+        let first = rows.clone().find(|&row| turn(row).0.contains(&shard))?;
+        let rows = (first..rows.end).step_by(shards::turns(mask)).filter(|&row| self.keyed[row]);
+        Some((rows.map(|row| self.marks[row]), turn(first).1))
     }
+}
 
+impl Row {
+    pub fn key_bytes(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+impl Own {
     pub fn key(&self, row: &Row) -> Key<'_> {
-        Key { hash: row.hash, bytes: &self.keys[row.start..row.end] }
+        Key { hash: row.hash, bytes: &self.keys[row.start as usize..row.end as usize] }
     }
 
-    pub fn record(&self, plan: &TablePlan, row: usize) -> Run<'_> {
+    #[inline]
+    pub fn record(&self, plan: &TablePlan, place: usize) -> Run<'_> {
         let words = plan.shape.words_of(1);
-        Run::new(&self.records[row * words..][..words], plan.shape, 1, 1)
+        Run::new(&self.records[place * words..][..words], plan.shape, 1, 1)
     }
 }
 

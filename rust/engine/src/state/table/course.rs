@@ -8,9 +8,9 @@ use super::super::answer::Question;
 use super::super::block::{Header, ROOM, room_in};
 use super::super::interner::Interner;
 use super::super::log::Log;
-use super::super::many::{Answered, Asked, Columns, Form, Groups, Many, Part, Row, Scratch, gone_by};
+use super::super::many::{Answered, Columns, Form, Groups, Many, Own, Part, Scratch, gone_by};
 use super::super::run::{RUN, Run};
-use super::super::{shards, slab};
+use super::super::slab;
 use super::{BUSY_MIN, STEPS_MAX, Table, due_after};
 use crate::plan::TablePlan;
 
@@ -32,49 +32,42 @@ impl Table {
         scratch: &mut Scratch,
         answered: &mut Answered,
     ) {
-        let own = &part.by_shard[shard];
+        let own = &part.shards[shard];
         let mut texts = Interner::owing();
         let Scratch { groups, columns } = scratch;
         groups.clear();
         if self.idle_after.is_none() && many.together() {
-            groups.make(part, own);
-            self.answer_groups(many, part, own, groups, columns, answered);
+            groups.make(own);
+            self.answer_groups(many, own, groups, columns, answered);
         }
         let mut looked = 0;
-        for (place, &index) in own.iter().enumerate() {
-            let index = index as usize;
+        for (place, row) in own.rows.iter().enumerate() {
+            let index = row.index as usize;
             self.expire_through(many.plan, part, shard, looked..index, groups, &mut texts);
             looked = index + 1;
             if let Some(number) = groups.together(place) {
-                self.note_row(many.plan, part, index, number, groups);
+                self.note_row(many.plan, own, place, number, groups);
             } else {
-                let next = own.get(place + AHEAD).map(|&next| &part.rows[next as usize]).filter(|next| next.keyed);
+                let next = own.rows.get(place + AHEAD).filter(|next| next.keyed);
                 if let Some(next) = next.filter(|_| groups.together(place + AHEAD).is_none()) {
-                    self.warm(self.find(part.key(next)));
+                    self.warm(self.find(own.key(next)));
                 }
-                self.take_in_one(many, part, (place, index), &mut texts, answered);
+                self.take_in_one(many, own, place, &mut texts, answered);
             }
             self.expire_through(many.plan, part, shard, index..looked, groups, &mut texts);
         }
-        self.expire_through(many.plan, part, shard, looked..part.rows.len(), groups, &mut texts);
+        self.expire_through(many.plan, part, shard, looked..part.len(), groups, &mut texts);
         for group in groups.groups.iter().filter(|group| group.together) {
-            self.settle(many.plan, part, &Asked { own, places: groups.places_of(group) }, group, &mut texts);
+            self.settle(many.plan, own, groups.places_of(group), group, &mut texts);
         }
         answered.released.extend(texts.owed());
     }
 
     /// A row by itself.
-    fn take_in_one(
-        &mut self,
-        many: &Many<'_>,
-        part: &Part,
-        (place, index): (usize, usize),
-        texts: &mut Interner,
-        answered: &mut Answered,
-    ) {
-        let row = &part.rows[index];
-        let found = if row.keyed { self.find(part.key(row)) } else { None };
-        let record = part.record(many.plan, index);
+    fn take_in_one(&mut self, many: &Many<'_>, own: &Own, place: usize, texts: &mut Interner, answered: &mut Answered) {
+        let row = &own.rows[place];
+        let found = if row.keyed { self.find(own.key(row)) } else { None };
+        let record = own.record(many.plan, place);
         if let Some(read) = many.read {
             let question = Question {
                 plan: many.plan,
@@ -89,7 +82,7 @@ impl Table {
             self.answer(found, &question, texts, answered.row(place));
         }
         if row.keyed {
-            self.store(many.plan, found, part.key(row), record, row.mark, texts);
+            self.store(many.plan, found, own.key(row), record, row.mark, texts);
         }
     }
 
@@ -97,8 +90,7 @@ impl Table {
     fn answer_groups(
         &mut self,
         many: &Many<'_>,
-        part: &Part,
-        own: &[u32],
+        own: &Own,
         groups: &mut Groups,
         columns: &mut Columns,
         answered: &mut Answered,
@@ -106,8 +98,8 @@ impl Table {
         for number in 0..groups.groups.len() + AHEAD {
             // The state of a key is asked for before it is needed.
             if let Some(ahead) = groups.groups.get(number).filter(|group| group.len >= ROWS_MIN) {
-                let first = own[groups.places_of(ahead)[0] as usize] as usize;
-                let found = self.find(part.key(&part.rows[first]));
+                let first = &own.rows[groups.places_of(ahead)[0] as usize];
+                let found = self.find(own.key(first));
                 self.warm(found);
                 groups.groups[number].old = found;
             }
@@ -117,11 +109,11 @@ impl Table {
             }
             let group = &groups.groups[number];
             if let Some(read) = many.read {
-                let asked = Asked { own, places: groups.places_of(group) };
+                let places = groups.places_of(group);
                 let empty = Log::Run(Run::new(&self.empty, many.plan.shape, 0, 0));
                 let log = group.old.map_or(empty, |old| self.log_of(many.plan, old).0);
-                columns.gather(many.plan, log, part, &asked);
-                if !columns.answer(many, read, &asked, answered) {
+                columns.gather(many.plan, log, own, places);
+                if !columns.answer(many, read, places, answered) {
                     continue;
                 }
             }
@@ -154,11 +146,11 @@ impl Table {
     }
 
     /// What becomes of a log as the next row of its key is stored.
-    fn note_row(&mut self, plan: &TablePlan, part: &Part, index: usize, number: usize, groups: &mut Groups) {
-        let row = &part.rows[index];
+    fn note_row(&mut self, plan: &TablePlan, own: &Own, place: usize, number: usize, groups: &mut Groups) {
+        let row = &own.rows[place];
         let mut group = groups.groups[number];
         if group.now.is_none() {
-            let state = self.create(plan, part.key(row), part.record(plan, index));
+            let state = self.create(plan, own.key(row), own.record(plan, place));
             self.index.insert(row.hash, state);
             if let Some(expiry) = &mut self.expiry {
                 expiry.put(row.hash, row.t.saturating_add(due_after(plan, self.idle_after)));
@@ -187,7 +179,7 @@ impl Table {
                 group.goes_on = false;
             } else if len == room {
                 let wanted = ROOM.iter().copied().find(|&larger| larger > room).unwrap_or(RUN);
-                group.form = Form::Run { room: room_for(plan, row.end - row.start, 0, wanted) };
+                group.form = Form::Run { room: room_for(plan, row.key_bytes(), 0, wanted) };
             }
         }
         if let Form::Busy { offset } = group.form {
@@ -201,7 +193,7 @@ impl Table {
             let len = (end - group.gone) as usize;
             if len < BUSY_MIN {
                 let wanted = ROOM.iter().copied().find(|&room| room > len).unwrap_or(RUN);
-                group.form = Form::Run { room: room_for(plan, row.end - row.start, 1, wanted) };
+                group.form = Form::Run { room: room_for(plan, row.key_bytes(), 1, wanted) };
                 group.goes_on = false;
             }
         }
@@ -220,21 +212,15 @@ impl Table {
         groups: &mut Groups,
         texts: &mut Interner,
     ) {
-        let rows = &part.rows[rows];
-        // Mostly nothing is due.
-        if rows.last().is_none_or(|last| self.soonest() > last.mark) || plan.forever && self.idle_after.is_none() {
+        if plan.forever && self.idle_after.is_none() {
             return;
         }
-        // The numbers of the events follow each other, and turns come again after as many as there are.
-        let mask = part.by_shard.len() - 1;
-        let is_turn = |row: &Row| shards::turn_of(row.event, mask).0.contains(&shard);
-        let Some(turn) = rows.iter().position(is_turn) else { return };
-        let most = shards::turn_of(rows[turn].event, mask).1;
-        for row in rows[turn..].iter().step_by(shards::turns(mask)).filter(|row| row.keyed) {
+        let Some((marks, most)) = part.turns(shard, rows, self.soonest()) else { return };
+        for mark in marks {
             if groups.groups.is_empty() {
-                self.expire(plan, row.mark, most, texts);
+                self.expire(plan, mark, most, texts);
             } else {
-                self.expire_noted(plan, row.mark, most, groups, texts);
+                self.expire_noted(plan, mark, most, groups, texts);
             }
         }
     }

@@ -4,7 +4,7 @@
 use super::super::block::{Header, note, number_of, release_texts};
 use super::super::busy::Busy;
 use super::super::interner::Interner;
-use super::super::many::{Asked, Form, Group, Part};
+use super::super::many::{Form, Group, Own};
 use super::super::run::{Run, RunMut};
 use super::super::slab::Reference;
 use super::{MEASURED_EVERY, Table};
@@ -13,17 +13,10 @@ use crate::plan::TablePlan;
 
 impl Table {
     /// Makes the state of a key what has been noted of it.
-    pub(super) fn settle(
-        &mut self,
-        plan: &TablePlan,
-        part: &Part,
-        asked: &Asked<'_>,
-        group: &Group,
-        texts: &mut Interner,
-    ) {
+    pub(super) fn settle(&mut self, plan: &TablePlan, own: &Own, places: &[u32], group: &Group, texts: &mut Interner) {
         let (logged, end) = (group.logged, group.end());
         let first = if group.now.is_none() { end } else { group.gone };
-        let row = |event: u32| part.record(plan, asked.row((event - logged) as usize));
+        let row = |event: u32| own.record(plan, places[(event - logged) as usize] as usize);
         if plan.columns.iter().any(|column| column.kind == FieldKind::String) {
             if let Some(log) = group.old.map(|old| self.log_of(plan, old).0) {
                 for event in 0..first.min(logged) {
@@ -69,7 +62,7 @@ impl Table {
                 Form::Run { .. } => {}
             }
         }
-        let hash = part.rows[asked.row(0)].hash;
+        let hash = own.rows[places[0] as usize].hash;
         let new = match group.form {
             Form::Run { room } => {
                 self.new_run(plan, (now, group.old), room, first..logged, (first.max(logged)..end).map(row))
