@@ -45,6 +45,18 @@ fn every_aggregation_over_every_window_goes_on() {
 }
 
 #[test]
+fn a_log_of_thousands_of_events_goes_on() {
+    let long = |mut feature: Json| {
+        feature["expression"]["window"]["length_ns"] = 1_000_000_000.into();
+        feature
+    };
+    let first = |feature: &&Json| feature["name"].as_str().is_some_and(|name| name.ends_with("_0"));
+    let all: Vec<Json> = features().iter().filter(first).cloned().map(long).collect();
+    let plan = compile(&all, 20, "emit").expect("each of them compiles");
+    assert_goes_on(&plan, &Options::default(), &events(3, 9_000, 1, 20), &[3_000, 4_500, 8_950]);
+}
+
+#[test]
 fn keys_that_leave_leave_after_a_restart_too() {
     let all = features();
     let rolling: Vec<Json> =
