@@ -428,7 +428,7 @@ def test_open_files_are_closed(tmp_path):
 # --- Stored files --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
 @pytest.mark.parametrize("path", ["state.ff", "chain"])
 def test_every_format_opens(path, version):
     features, events = stored_features(), stored_events()

@@ -253,9 +253,9 @@ fn another_clock_is_refused_by_name_and_the_same_one_is_not() {
 fn another_format_is_refused_by_number() {
     let (plan, engine) = small();
     let mut bytes = bytes(&engine);
-    bytes[8] = 3;
+    bytes[8] = 4;
     let refused = restored(&plan, Options::default(), &bytes).expect_err("a later format");
-    assert!(refused.contains("its format is 3, and this release"), "{refused}");
+    assert!(refused.contains("its format is 4, and this release"), "{refused}");
     let refused = restored(&plan, Options::default(), b"PK\x03\x04 something else").expect_err("no checkpoint");
     assert!(refused.contains("it does not begin as a checkpoint"), "{refused}");
 }

@@ -8,7 +8,7 @@ use crate::encode::{Broken, Input};
 use crate::engine::{Clock, Engine};
 use crate::late::LateRecord;
 use crate::plan::{Plan, Selection};
-use crate::state::interner::Texts;
+use crate::state::interner::{Numbers, Texts};
 use crate::state::table::Loading;
 
 impl Engine {
@@ -33,7 +33,8 @@ impl Engine {
         let mut next = Self::with_options(Arc::clone(&plan), self.options.clone());
         self.carry_counts(&mut next);
         let order = self.interner.order();
-        order.ids.iter().for_each(|&id| next.interner.load(self.interner.text(id)));
+        order.ids.iter().for_each(|&id| _ = next.interner.load(self.interner.text(id)));
+        let numbers = Numbers::same(order.ids.len() as u64);
         let begun = if begins { plan.changes.generations.len() as u32 } else { u32::MAX };
         let mut bytes = Vec::new();
         for (index, table) in plan.tables.iter().enumerate().filter(|(_, table)| table.generation != begun) {
@@ -46,21 +47,23 @@ impl Engine {
             };
             let (state, old_plan) = (&self.tables[older], &self.plan.tables[older]);
             let mut carry = || -> Result<(), Broken> {
-                let keys = state.in_order();
                 let mut loading = Loading::default();
-                for &key in &keys {
+                for key in state.in_order() {
                     bytes.clear();
                     state.save_chosen(old_plan, &chosen, key, &order, &mut bytes);
-                    let texts = &mut Texts::Used(&mut next.interner);
+                    let texts = &mut Texts::Used(&mut next.interner, &numbers);
                     next.tables[index].load_key(table, &mut loading, &mut Input::new(&bytes), texts)?;
                 }
-                bytes.clear();
-                if chosen.leaves_alike {
-                    state.save_expiry(&loading.hashes, &mut bytes);
-                } else {
-                    state.save_no_expiry(&mut bytes);
+                let (next, mut listed) = (&mut next.tables[index], 0);
+                for (number, shard) in state.iter().enumerate().filter(|_| chosen.leaves_alike) {
+                    next.resume_steps((number, state.count()), shard.step_ticks());
+                    for (begin, hashes) in shard.steps() {
+                        listed += hashes.len() as u64;
+                        hashes.into_iter().for_each(|hash| next.look_again(table, hash, Some(begin)));
+                    }
                 }
-                next.tables[index].load_expiry(table, &loading, true, &mut Input::new(&bytes))
+                next.look_at_others(table, &loading, listed);
+                Ok(())
             };
             carry().map_err(|broken| format!("the state of `{}` cannot be carried: {broken}", table.name))?;
             next.tables[index].resume_expired(state.expired());

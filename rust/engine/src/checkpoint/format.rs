@@ -5,9 +5,13 @@ use crate::encode::{Encode, Input};
 /// The first bytes of every checkpoint.
 pub(super) const MAGIC: [u8; 8] = *b"fastfeat";
 /// Raised with every change of the bytes. Releases write this one.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// The oldest that they open; a file of another is refused by name.
 pub(super) const OLDEST_VERSION: u32 = 1;
+/// Since then tables are shards.
+pub(super) const SHARDED_VERSION: u32 = 2;
+/// Since then keys and texts come in any order.
+pub(super) const UNORDERED_VERSION: u32 = 3;
 /// Magic and version.
 pub(super) const PREAMBLE_BYTES: usize = 12;
 /// Kind, codec, two zeros, number, length, checksum of the payload, checksum of these.
@@ -54,11 +58,11 @@ kinds! {
     Offsets = 4, "offsets";
     /// Clocks, counters, late events, lookups.
     Counters = 5, "counters";
-    /// Texts in the order of their bytes; several sections.
+    /// Texts and their numbers; several sections.
     Texts = 6, "texts";
-    /// Keys of one table in order; several sections.
+    /// Keys of one shard of a table; several sections.
     Keys = 7, "keys";
-    /// When the keys of one table are looked at.
+    /// When the keys of one shard of a table are looked at; several sections.
     Expiry = 8, "expiry";
     /// How much came before.
     End = 9, "end";

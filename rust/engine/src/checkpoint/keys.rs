@@ -7,9 +7,9 @@ use std::io;
 
 use super::format::Kind;
 use super::sections::Writer;
+use crate::encode::Encode;
 use crate::engine::{Engine, Spilling};
 use crate::error::SpillError;
-use crate::key;
 use crate::state::interner::TextOrder;
 use crate::state::table::{Loading, Table, key_in};
 
@@ -25,37 +25,59 @@ struct Away {
     unit: u32,
 }
 
-/// Writes the keys of a table, and when they are looked at.
+/// Writes the keys of a table, shard by shard.
 pub(super) fn write(engine: &Engine, index: usize, order: &TextOrder, sections: &mut Writer<'_>) -> io::Result<()> {
-    let (table, plan, number) = (&engine.tables[index], &engine.plan.tables[index], index as u32);
-    let here = table.in_order();
-    let away = match &engine.spilling {
-        Some(spilling) => Sorted::of(spilling, index)?,
-        None => Sorted::default(),
-    };
+    let (table, plan) = (&engine.tables[index], &engine.plan.tables[index]);
     let mut scratch = Table::new(plan, 0, engine.options.idle_after, false);
-    let mut hashes = Vec::with_capacity(here.len() + away.keys.len());
-    let mut next = 0;
-    for reference in here {
-        let key = table.key_of(reference);
-        while next < away.keys.len() && away.is_before(next, &key)? {
-            away.write(engine, (index, next), &mut scratch, order, sections)?;
-            hashes.push(away.keys[next].hash);
-            next += 1;
+    for (number, shard) in table.iter().enumerate() {
+        let mut out =
+            Keys { sections, table: index as u32, shard: (number as u32, table.count() as u32), begun: false };
+        // Keys go to disk where memory has a limit, and there is one shard then.
+        let away = match &engine.spilling {
+            Some(spilling) => Sorted::of(spilling, index)?,
+            None => Sorted::default(),
+        };
+        let mut next = 0;
+        for reference in shard.in_order() {
+            let key = shard.key_of(reference);
+            while next < away.keys.len() && away.is_before(next, &key)? {
+                away.write(engine, (index, next), &mut scratch, order, out.payload()?)?;
+                next += 1;
+            }
+            shard.save_key(plan, reference, order, out.payload()?);
         }
-        if sections.is_full() {
-            sections.finish(Kind::Keys, number)?;
+        for place in next..away.keys.len() {
+            away.write(engine, (index, place), &mut scratch, order, out.payload()?)?;
         }
-        table.save_key(plan, reference, order, &mut sections.payload);
-        hashes.push(key::hash(&key));
+        out.end()?;
     }
-    for place in next..away.keys.len() {
-        away.write(engine, (index, place), &mut scratch, order, sections)?;
-        hashes.push(away.keys[place].hash);
+    Ok(())
+}
+
+/// The keys of a shard on their way out.
+struct Keys<'a, 'b> {
+    sections: &'a mut Writer<'b>,
+    table: u32,
+    shard: (u32, u32),
+    begun: bool,
+}
+
+impl Keys<'_, '_> {
+    /// Where the next key goes.
+    fn payload(&mut self) -> io::Result<&mut Vec<u8>> {
+        if self.sections.is_full() {
+            self.end()?;
+        }
+        if !self.begun {
+            self.shard.encode(&mut self.sections.payload);
+            self.begun = true;
+        }
+        Ok(&mut self.sections.payload)
     }
-    sections.finish(Kind::Keys, number)?;
-    table.save_expiry(&hashes, &mut sections.payload);
-    sections.finish(Kind::Expiry, number)
+
+    fn end(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.begun) { self.sections.finish(Kind::Keys, self.table) } else { Ok(()) }
+    }
 }
 
 /// Those on disk, in order.
@@ -104,7 +126,7 @@ impl<'a> Sorted<'a> {
         (index, place): (usize, usize),
         scratch: &mut Table,
         order: &TextOrder,
-        sections: &mut Writer<'_>,
+        out: &mut Vec<u8>,
     ) -> io::Result<()> {
         let (away, Some(spilling)) = (&self.keys[place], self.spilling) else { return Ok(()) };
         let (plan, mut image, mut loading) = (&engine.plan.tables[index], Vec::new(), Loading::default());
@@ -113,10 +135,7 @@ impl<'a> Sorted<'a> {
         let reference = scratch
             .come_back(plan, &mut loading, away.hash, bytes, &engine.interner)
             .map_err(|broken| io::Error::other(broken.to_string()))?;
-        if sections.is_full() {
-            sections.finish(Kind::Keys, index as u32)?;
-        }
-        scratch.save_key(plan, reference, order, &mut sections.payload);
+        scratch.save_key(plan, reference, order, out);
         scratch.forget(away.hash, reference);
         Ok(())
     }

@@ -17,6 +17,7 @@ mod keys;
 mod layout;
 mod read;
 mod sections;
+mod steps;
 mod write;
 
 use std::io::{self, Read, Write};

@@ -6,17 +6,21 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::changes::changes;
-use super::format::Kind;
+use super::format::{Kind, SHARDED_VERSION, UNORDERED_VERSION};
 use super::layout::layout;
 use super::sections::{Fault, Reader, Sealed, broken, damaged, refused, spilled};
+use super::steps;
 use crate::definition::Definition;
 use crate::encode::{Broken, Input};
 use crate::engine::{Engine, Options};
 use crate::late::LateRecord;
 use crate::plan::{Changes, Plan, SEMANTICS_VERSION};
-use crate::state::interner::Texts;
+use crate::state::interner::{Numbers, Texts};
 use crate::state::table::Loading;
 use crate::window::zone;
+
+/// A text takes so many bytes at least: its length.
+const TEXT_BYTES_MIN: u64 = 8;
 
 /// What a file holds.
 pub(super) struct Full {
@@ -52,9 +56,19 @@ pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, len
     sections.expect(Kind::Counters, 0)?;
     let announced = broken(Kind::Counters, counters(&mut engine, &sections.payload))?;
 
-    texts(&mut engine, announced.texts, &mut sections)?;
-    for (index, &wanted) in announced.keys.iter().enumerate() {
-        keys(&mut engine, plan, index, wanted, &mut sections)?;
+    if announced.texts > length / TEXT_BYTES_MIN {
+        return damaged(format!("{} texts are announced in a file of {length} bytes", announced.texts));
+    }
+    let numbers = texts(&mut engine, announced.texts, &mut sections)?;
+    if sections.version < UNORDERED_VERSION {
+        for (index, &wanted) in announced.keys.iter().enumerate() {
+            ordered_keys(&mut engine, index, wanted, &numbers, &mut sections)?;
+        }
+    } else {
+        let loadings = keys(&mut engine, &announced.keys, &numbers, &mut sections)?;
+        for (index, loading) in loadings.iter().enumerate() {
+            steps::read(&mut engine.tables[index], &plan.tables[index], index as u32, loading, &mut sections)?;
+        }
     }
     if let Some(text) = engine.interner.unused() {
         let text: String = text.chars().take(40).collect();
@@ -204,48 +218,92 @@ pub(super) fn counters(engine: &mut Engine, payload: &[u8]) -> Result<Announced,
     Ok(Announced { texts, keys })
 }
 
-fn texts(engine: &mut Engine, wanted: u64, sections: &mut Reader<'_>) -> Result<(), Fault> {
-    let mut last: Option<String> = None;
+fn texts(engine: &mut Engine, wanted: u64, sections: &mut Reader<'_>) -> Result<Numbers, Fault> {
+    let is_numbered = sections.version >= UNORDERED_VERSION;
+    let mut numbers = Numbers::default();
     loop {
         sections.expect(Kind::Texts, 0)?;
         let mut input = Input::new(&sections.payload);
         while input.left() > 0 {
+            let there = if is_numbered { broken(Kind::Texts, input.read())? } else { numbers.texts() as u32 };
             let text = broken(Kind::Texts, input.text())?;
-            if last.as_deref().is_some_and(|last| last >= text) || engine.interner.loaded_len() == wanted {
-                return damaged("the texts are not in order, or more than were announced".to_owned());
+            let here = engine.interner.load(text);
+            if !numbers.add(there, here, wanted) || numbers.texts() > wanted || u64::from(here) + 1 != numbers.texts() {
+                return damaged("a text or its number is there twice, or more than were announced".to_owned());
             }
-            engine.interner.load(text);
-            last = Some(text.to_owned());
         }
-        if engine.interner.loaded_len() == wanted {
-            return Ok(());
+        if numbers.texts() == wanted {
+            return Ok(numbers);
         }
     }
 }
 
-fn keys(engine: &mut Engine, plan: &Plan, index: usize, wanted: u64, sections: &mut Reader<'_>) -> Result<(), Fault> {
-    let (table_plan, number) = (&plan.tables[index], index as u32);
+/// The keys of all tables, shards and tables in any order.
+fn keys(
+    engine: &mut Engine,
+    wanted: &[u64],
+    numbers: &Numbers,
+    sections: &mut Reader<'_>,
+) -> Result<Vec<Loading>, Fault> {
+    let mut loadings: Vec<Loading> = wanted.iter().map(|_| Loading::default()).collect();
+    while loadings.iter().zip(wanted).any(|(loading, &wanted)| (loading.keys() as u64) < wanted) {
+        let header = sections.next()?;
+        let index = header.number as usize;
+        if header.kind != Kind::Keys || index >= wanted.len() {
+            return damaged(format!("a section `{}` {index} stands where keys have to", header.kind.name()));
+        }
+        let mut input = Input::new(&sections.payload);
+        // Its shard, of so many, is for who reads them side by side.
+        let _: (u32, u32) = broken(Kind::Keys, input.read())?;
+        load_keys(engine, index, &mut loadings[index], numbers, input)?;
+        if loadings[index].keys() as u64 > wanted[index] {
+            return more_keys(engine, index, wanted[index]);
+        }
+    }
+    Ok(loadings)
+}
+
+fn load_keys(
+    engine: &mut Engine,
+    index: usize,
+    loading: &mut Loading,
+    numbers: &Numbers,
+    mut input: Input<'_>,
+) -> Result<(), Fault> {
+    let plan = Arc::clone(&engine.plan);
+    while input.left() > 0 {
+        let (table, texts) = (&mut engine.tables[index], &mut Texts::Used(&mut engine.interner, numbers));
+        broken(Kind::Keys, table.load_key(&plan.tables[index], loading, &mut input, texts))?;
+        engine.spill_loaded(&plan).map_err(spilled)?;
+    }
+    Ok(())
+}
+
+fn more_keys<T>(engine: &Engine, index: usize, wanted: u64) -> Result<T, Fault> {
+    damaged(format!("table `{}` has more keys than the {wanted} announced", engine.plan.tables[index].name))
+}
+
+/// The keys of a table and when they are looked at, as the first two formats have it.
+fn ordered_keys(
+    engine: &mut Engine,
+    index: usize,
+    wanted: u64,
+    numbers: &Numbers,
+    sections: &mut Reader<'_>,
+) -> Result<(), Fault> {
     let mut loading = Loading::default();
     loop {
-        sections.expect(Kind::Keys, number)?;
-        let mut input = Input::new(&sections.payload);
-        while input.left() > 0 {
-            let (table, texts) = (&mut engine.tables[index], &mut Texts::Used(&mut engine.interner));
-            broken(Kind::Keys, table.load_key(table_plan, &mut loading, &mut input, texts))?;
-            engine.spill_loaded(plan).map_err(spilled)?;
-        }
+        sections.expect(Kind::Keys, index as u32)?;
+        load_keys(engine, index, &mut loading, numbers, Input::new(&sections.payload))?;
         match (loading.keys() as u64).cmp(&wanted) {
             Ordering::Less => {}
             Ordering::Equal => break,
-            Ordering::Greater => {
-                return damaged(format!("table `{}` has more keys than the {wanted} announced", table_plan.name));
-            }
+            Ordering::Greater => return more_keys(engine, index, wanted),
         }
     }
-    sections.expect(Kind::Expiry, number)?;
+    sections.expect(Kind::Expiry, index as u32)?;
     let mut input = Input::new(&sections.payload);
-    // The first format knew one shard.
-    let is_sharded = sections.version > 1;
-    let table = &mut engine.tables[index];
-    broken(Kind::Expiry, table.load_expiry(table_plan, &loading, is_sharded, &mut input).and_then(|()| input.end()))
+    let (table, plan) = (&mut engine.tables[index], &engine.plan.tables[index]);
+    let read = table.load_places(plan, &loading, sections.version >= SHARDED_VERSION, &mut input);
+    broken(Kind::Expiry, read.and_then(|()| input.end()))
 }

@@ -1,4 +1,4 @@
-//! An engine into bytes. The same state gives the same bytes: keys and texts go in the order of their own bytes, whatever maps did.
+//! An engine that waits into bytes. The same state gives the same bytes: keys and texts go in the order of their own bytes, whatever maps did.
 
 use std::io::{self, Write};
 
@@ -6,6 +6,7 @@ use super::format::Kind;
 use super::keys;
 use super::layout::layout;
 use super::sections::{Sealed, Writer};
+use super::steps::Steps;
 use crate::encode::Encode;
 use crate::engine::Engine;
 use crate::plan::SEMANTICS_VERSION;
@@ -26,15 +27,27 @@ pub(super) fn write(engine: &Engine, offsets: &str, goes_on: bool, out: &mut dyn
     counters(engine, &mut sections.payload);
     sections.finish(Kind::Counters, 0)?;
 
-    for &id in &order.ids {
+    for (number, &id) in order.ids.iter().enumerate() {
         if sections.is_full() {
             sections.finish(Kind::Texts, 0)?;
         }
+        (number as u32).encode(&mut sections.payload);
         engine.interner.text(id).encode(&mut sections.payload);
     }
     sections.finish(Kind::Texts, 0)?;
     for index in 0..engine.tables.len() {
         keys::write(engine, index, &order, &mut sections)?;
+    }
+    for (index, table) in engine.tables.iter().enumerate() {
+        for (number, shard) in table.iter().enumerate() {
+            let mut steps = Steps::begin(index, (number, table.count()), shard.step_ticks());
+            for (begin, hashes) in shard.steps() {
+                for hash in hashes {
+                    steps.add(begin, hash, &mut sections)?;
+                }
+            }
+            steps.end(&mut sections)?;
+        }
     }
 
     sections.end()

@@ -48,6 +48,11 @@ impl Entries {
         self.first.iter().chain(&self.newest).map(|entry| entry.1)
     }
 
+    /// The same, to change.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        self.first.iter_mut().chain(&mut self.newest).map(|entry| &mut entry.1)
+    }
+
     /// Appends them, values as `value` writes them; of the newest so many as `depth`.
     pub fn save(&self, depth: usize, value: impl Fn(u64) -> u64, out: &mut Vec<u8>) {
         let written = |entry: &Entry| (entry.0, value(entry.1));

@@ -1,5 +1,8 @@
 //! Texts of the log as numbers: one copy of each, as long as an event in the state has it.
 
+use std::collections::BTreeMap;
+
+use crate::encode::Broken;
 use crate::heap::{heap, room};
 use crate::key::{self, KeyIndex};
 
@@ -18,7 +21,7 @@ impl TextOrder {
         Self { ids: Vec::new(), places: Vec::new() }
     }
 
-    /// The place of a text that is in use; null stays null.
+    /// The number by which a file knows a text that is in use; null stays null.
     pub fn place(&self, id: u32) -> u32 {
         match id {
             ABSENT => ABSENT,
@@ -28,33 +31,78 @@ impl TextOrder {
     }
 }
 
-/// The texts of a key that is being read: those of a checkpoint are used once more by each of its records; a key that was only away for a
-/// while has never let go of its own.
+/// The texts of a key that is being read: those of a checkpoint, which has numbers of its own for them, are used once more by each of its
+/// records; a key that was only away for a while has never let go of its own.
 #[derive(Debug)]
 pub(crate) enum Texts<'a> {
-    Used(&'a mut Interner),
+    Used(&'a mut Interner, &'a Numbers),
     Kept(&'a Interner),
 }
+
+/// What the numbers of a checkpoint's texts are here.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    /// By number there, as far as they lie close.
+    near: Vec<u32>,
+    far: BTreeMap<u32, u32>,
+    /// How many there are.
+    texts: u64,
+}
+
+impl Numbers {
+    /// Numbers from 0 on that are the same here and there.
+    pub fn same(texts: u64) -> Self {
+        Self { near: (0..texts as u32).collect(), far: BTreeMap::new(), texts }
+    }
+
+    /// A number there that is this one here; false where it has been given before. Of a file that has so many texts.
+    pub fn add(&mut self, there: u32, here: u32, texts: u64) -> bool {
+        self.texts += 1;
+        if u64::from(there) >= texts.saturating_mul(NEAR_SHARE).saturating_add(NEAR_MIN) {
+            return there != ABSENT && self.far.insert(there, here).is_none();
+        }
+        let place = there as usize;
+        if self.near.len() <= place {
+            self.near.resize(place + 1, ABSENT);
+        }
+        std::mem::replace(&mut self.near[place], here) == ABSENT
+    }
+
+    /// How many texts have a number.
+    pub fn texts(&self) -> u64 {
+        self.texts
+    }
+
+    #[inline]
+    fn here(&self, there: u32) -> Option<u32> {
+        let here = self.near.get(there as usize).or_else(|| self.far.get(&there)).copied();
+        here.filter(|&here| here != ABSENT)
+    }
+}
+
+/// Numbers below so many times the texts of a file, and below so many more, are looked up by place.
+const NEAR_SHARE: u64 = 8;
+const NEAR_MIN: u64 = 1 << 10;
 
 impl Texts<'_> {
     pub fn get(&self) -> &Interner {
         match self {
-            Self::Used(texts) => texts,
+            Self::Used(texts, _) => texts,
             Self::Kept(texts) => texts,
         }
     }
 
-    /// A text that is there, used by a record.
-    pub fn hold(&mut self, id: u32) {
-        match self {
-            Self::Used(texts) => texts.hold(id),
-            Self::Kept(_) => {}
+    /// The number here of a text that a record uses.
+    pub fn hold(&mut self, there: u64) -> Result<u32, Broken> {
+        let here = u32::try_from(there).ok().and_then(|there| match self {
+            Self::Used(_, numbers) => numbers.here(there),
+            Self::Kept(texts) => Some(there).filter(|&id| (id as usize) < texts.len()),
+        });
+        let Some(here) = here else { return Err(Broken(format!("an event has text {there}, which is not there"))) };
+        if let Self::Used(texts, _) = self {
+            texts.hold(here);
         }
-    }
-
-    /// How many there are.
-    pub fn loaded_len(&self) -> u64 {
-        self.get().loaded_len()
+        Ok(here)
     }
 }
 
@@ -167,20 +215,16 @@ impl Interner {
         TextOrder { ids, places }
     }
 
-    /// Takes in a text that is not there and that nothing uses yet; its number is the count of those before it.
-    pub fn load(&mut self, text: &str) {
+    /// Takes in a text that nothing uses yet; its number, which is the count of those before it where it was not there.
+    pub fn load(&mut self, text: &str) -> u32 {
         let id = self.acquire(text);
         self.entry_mut(id).uses = 0;
+        id
     }
 
     /// How many texts are in use.
     pub fn texts(&self) -> usize {
         self.index.keys()
-    }
-
-    /// How many texts have been taken in.
-    pub fn loaded_len(&self) -> u64 {
-        self.len() as u64
     }
 
     /// A text that nothing uses.

@@ -118,13 +118,10 @@ impl Shards {
         self.shards.iter().map(Table::growth_bytes).sum()
     }
 
-    /// Every key, by shard and place there, in the order of its bytes.
-    pub fn in_order(&self) -> Vec<(usize, Reference)> {
-        let keys = self.shards.iter().enumerate();
-        let mut keys: Vec<_> =
-            keys.flat_map(|(shard, table)| table.references().map(move |key| (shard, key))).collect();
-        keys.sort_unstable_by(|a, b| self.shards[a.0].order(a.1, &self.shards[b.0], b.1));
-        keys
+    /// Every key, by shard and place there: shard by shard, in the order of its bytes.
+    pub fn in_order(&self) -> impl Iterator<Item = (usize, Reference)> {
+        let shards = self.shards.iter().enumerate();
+        shards.flat_map(|(shard, table)| table.in_order().into_iter().map(move |key| (shard, key)))
     }
 
     /// The shard that a limit on memory is held by.
@@ -136,11 +133,6 @@ impl Shards {
     /// Takes the key out of the waiting that has been idle for longest, about, where memory has a limit.
     pub fn most_idle(&mut self, plan: &TablePlan) -> Option<Idle> {
         self.limited().most_idle(plan)
-    }
-
-    /// Appends one key.
-    pub fn save_key(&self, plan: &TablePlan, key: (usize, Reference), order: &TextOrder, out: &mut Vec<u8>) {
-        self.shards[key.0].save_key(plan, key.1, order, out);
     }
 
     /// Appends one key as another plan's table has it.
@@ -158,13 +150,7 @@ impl Shards {
         self.shards[shard].save_chosen(plan, chosen, key, order, out);
     }
 
-    /// Appends that none of its keys is listed: each is looked at when it is due.
-    pub fn save_no_expiry(&self, out: &mut Vec<u8>) {
-        (self.shards.len() as u64).encode(out);
-        self.shards.iter().for_each(|_| (0_i64, 0_u64).encode(out));
-    }
-
-    /// Reads one key, which comes after the one before, and holds its texts.
+    /// Reads one key, which is not there yet, and holds its texts.
     pub fn load_key(
         &mut self,
         plan: &TablePlan,
@@ -178,21 +164,13 @@ impl Shards {
         self.of_mut(hash).load_key(plan, loading, (hash, key), input, texts)
     }
 
-    /// Bytes of a key.
-    pub fn key_of(&self, key: (usize, Reference)) -> Vec<u8> {
-        self.shards[key.0].key_of(key.1)
+    /// How many shards there are.
+    pub fn count(&self) -> usize {
+        self.shards.len()
     }
 
-    /// Appends when the keys, whose hashes are given in the order of their bytes, are looked at, shard by shard.
-    pub fn save_expiry(&self, hashes: &[u64], out: &mut Vec<u8>) {
-        let mut places: Vec<(u64, u32)> = hashes.iter().enumerate().map(|(at, &hash)| (hash, at as u32)).collect();
-        places.sort_unstable();
-        (self.shards.len() as u64).encode(out);
-        self.shards.iter().for_each(|shard| shard.save_expiry(&places, out));
-    }
-
-    /// Reads when the keys are looked at; those that are not listed are looked at when they are due.
-    pub fn load_expiry(
+    /// Reads when the keys are looked at, as the first two formats have it: by the places of keys among those of the table.
+    pub fn load_places(
         &mut self,
         plan: &TablePlan,
         loading: &Loading,
@@ -201,13 +179,8 @@ impl Shards {
     ) -> Result<(), Broken> {
         let mut listed = vec![false; loading.hashes.len()];
         let shards = if is_sharded { input.count(16)? } else { 1 };
-        self.as_written = shards == self.shards.len();
         for number in 0..shards {
-            let step_ticks = input.read()?;
-            let same = self.as_written;
-            self.shards.iter_mut().enumerate().filter(|(own, _)| !same || *own == number).for_each(|(_, shard)| {
-                shard.resume_expiry(step_ticks);
-            });
+            self.resume_steps((number, shards), input.read()?);
             for _ in 0..input.count(16)? {
                 let begin = input.read()?;
                 for _ in 0..input.count(4)? {
@@ -216,14 +189,38 @@ impl Shards {
                         return Err(Broken(format!("key {place} of {} is to be looked at", listed.len())));
                     }
                     listed[place] = true;
-                    let hash = loading.hashes[place];
-                    self.of_mut(hash).look_again(plan, hash, Some(begin));
+                    self.look_again(plan, loading.hashes[place], Some(begin));
                 }
             }
         }
         for (&hash, _) in loading.hashes.iter().zip(&listed).filter(|(_, listed)| !**listed) {
-            self.of_mut(hash).look_again(plan, hash, None);
+            self.look_again(plan, hash, None);
         }
         Ok(())
+    }
+
+    /// Goes on with steps of so many ticks, which one shard of so many had where this was written.
+    pub fn resume_steps(&mut self, (number, shards): (usize, usize), step_ticks: i64) {
+        self.as_written = shards == self.shards.len();
+        let same = self.as_written;
+        let concerned = self.shards.iter_mut().enumerate().filter(|(own, _)| !same || *own == number);
+        concerned.for_each(|(_, shard)| shard.resume_expiry(step_ticks));
+    }
+
+    /// A key of this hash is to be looked at at this time, or when it is due.
+    pub fn look_again(&mut self, plan: &TablePlan, hash: u64, time: Option<i64>) {
+        self.of_mut(hash).look_again(plan, hash, time);
+    }
+
+    /// Looks at the keys when they are due that are not to be looked at yet; `listed` have been told.
+    pub fn look_at_others(&mut self, plan: &TablePlan, loading: &Loading, listed: u64) {
+        if listed == loading.hashes.len() as u64 || self.shards[0].step_ticks() == 0 {
+            return;
+        }
+        let mut known: Vec<u64> = self.shards.iter().flat_map(Table::steps).flat_map(|(_, hashes)| hashes).collect();
+        known.sort_unstable();
+        for &hash in loading.hashes.iter().filter(|hash| known.binary_search(hash).is_err()) {
+            self.look_again(plan, hash, None);
+        }
     }
 }

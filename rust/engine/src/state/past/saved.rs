@@ -95,15 +95,6 @@ fn load_parts(
     parts.iter().map(|part| Part::load(plan, part, input, texts)).collect()
 }
 
-/// A text that is used once more.
-fn hold(value: u64, texts: &mut Texts<'_>) -> Result<(), Broken> {
-    if value >= texts.loaded_len() {
-        return Err(Broken(format!("text {value} is not among the {} there are", texts.loaded_len())));
-    }
-    texts.hold(value as u32);
-    Ok(())
-}
-
 impl Part {
     fn save(&self, plan: &TablePlan, part: &PartPlan, order: &TextOrder, out: &mut Vec<u8>) {
         let place = |value: u64| u64::from(order.place(value as u32));
@@ -147,9 +138,9 @@ impl Part {
             Self::Higher(_) => Self::Higher(input.read()?),
             Self::Pair(_) => Self::Pair(input.read()?),
             Self::Extreme(_) => {
-                let best = Best::decode(input)?;
+                let mut best = Best::decode(input)?;
                 if best.any && beside_is_text(plan, part) {
-                    hold(best.beside, texts)?;
+                    best.beside = texts.hold(best.beside)?.into();
                 }
                 Self::Extreme(Box::new(best))
             }
@@ -162,7 +153,10 @@ impl Part {
             Self::Entries(mut entries) => {
                 entries.load(part.depth, input)?;
                 if entry_is_text(plan, part) {
-                    entries.values().try_for_each(|value| hold(value, texts))?;
+                    entries.values_mut().try_for_each(|value| {
+                        *value = texts.hold(*value)?.into();
+                        Ok(())
+                    })?;
                 }
                 Self::Entries(entries)
             }
@@ -183,10 +177,8 @@ fn load_counts(
         if count == 0 || last.is_some_and(|last| last >= value) {
             return Err(Broken::new("the values of a tally are not in order, or counted as none"));
         }
-        if kind == FieldKind::String {
-            hold(value, texts)?;
-        }
-        cursor.put(value, count);
+        let here = if kind == FieldKind::String { texts.hold(value)?.into() } else { value };
+        cursor.put(here, count);
         last = Some(value);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The keys of a table as bytes, in the order of the keys' own bytes: a key's events, what is kept of its past, when it is looked at.
+//! The keys of a table as bytes: a key's events, what is kept of its past, when it is looked at.
 //!
 //! What follows from the events is not written: sums that follow windows, trees, values in order, what was seen last where. The room of
 //! a run is written, so that an engine that was stopped drops events when one that was not does.
@@ -8,12 +8,13 @@ use std::ops::Range;
 
 use super::super::block::{Header, NO_EXTRA, note_all, number_of, room_in, run_of};
 use super::super::busy::{Busy, Met, POSITION_MAX};
+use super::super::expiry::Expiry;
 use super::super::interner::{ABSENT, TextOrder, Texts};
 use super::super::log::Log;
 use super::super::past::Past;
 use super::super::run::{RUN, Run, RunMut, bits};
 use super::super::slab::Reference;
-use super::{Table, due_after};
+use super::{Key, Table, due_after};
 use crate::definition::FieldKind;
 use crate::encode::{Broken, Encode, Input};
 use crate::plan::{FlagPlan, Place, TablePlan};
@@ -24,9 +25,7 @@ const BUSY: u8 = 0;
 /// A table that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Loading {
-    /// Bytes of the key before.
-    last: Option<Vec<u8>>,
-    /// Hashes of the keys, in order.
+    /// Hashes of the keys, in the order in which they came.
     pub hashes: Vec<u64>,
     met: Met,
 }
@@ -37,9 +36,16 @@ impl Table {
         self.index.references()
     }
 
-    /// How a key compares with one of another shard, by its bytes.
-    pub fn order(&self, key: Reference, other: &Self, others: Reference) -> Ordering {
-        let (a, b) = (self.slab.block(key), other.slab.block(others));
+    /// Every key, in the order of its bytes.
+    pub fn in_order(&self) -> Vec<Reference> {
+        let mut keys: Vec<Reference> = self.references().collect();
+        keys.sort_unstable_by(|&a, &b| self.order(a, b));
+        keys
+    }
+
+    /// How two keys compare by their bytes.
+    fn order(&self, key: Reference, other: Reference) -> Ordering {
+        let (a, b) = (self.slab.block(key), self.slab.block(other));
         let (left, right) = (Header(a[0]), Header(b[0]));
         // The bytes of a word as a number that grows as they do; what pads the last word is zero.
         let number = |word: &u64| u64::from_be_bytes(word.to_le_bytes());
@@ -95,7 +101,7 @@ impl Table {
         Header(self.slab.block(reference)[0]).room()
     }
 
-    /// Reads what is kept of a key, which comes after the one before, and holds its texts.
+    /// Reads what is kept of a key that is not there yet, and holds its texts.
     pub fn load_key(
         &mut self,
         plan: &TablePlan,
@@ -104,12 +110,11 @@ impl Table {
         input: &mut Input<'_>,
         texts: &mut Texts<'_>,
     ) -> Result<(), Broken> {
-        if key.len() >= 1 << 24 || loading.last.as_deref().is_some_and(|last| last >= key) {
-            return Err(Broken::new("the keys of a table are not in order"));
+        if key.len() >= 1 << 24 || self.find(Key { hash, bytes: key }).is_some() {
+            return Err(Broken::new("a key of a table is there twice, or too long"));
         }
         self.load_state(plan, loading, (hash, key), input, texts)?;
         loading.hashes.push(hash);
-        loading.last = Some(key.to_vec());
         Ok(())
     }
 
@@ -230,21 +235,14 @@ impl Table {
         Ok((reference, (first, end)))
     }
 
-    /// Appends when the keys are looked at, by their places, which are given by their hashes, in order.
-    pub fn save_expiry(&self, places: &[(u64, u32)], out: &mut Vec<u8>) {
-        let Some(expiry) = &self.expiry else { return (0_i64, 0_u64).encode(out) };
-        expiry.step_ticks().encode(out);
-        (expiry.steps().len() as u64).encode(out);
-        for (begin, hashes) in expiry.steps() {
-            begin.encode(out);
-            let found = hashes.iter().filter_map(|hash| {
-                let place = places.binary_search_by_key(hash, |met| met.0).ok()?;
-                Some(places[place].1)
-            });
-            let found: Vec<u32> = found.collect();
-            (found.len() as u64).encode(out);
-            found.iter().for_each(|place| place.encode(out));
-        }
+    /// Ticks of a step in which keys are looked at; 0 where none leaves by itself.
+    pub fn step_ticks(&self) -> i64 {
+        self.expiry.as_ref().map_or(0, Expiry::step_ticks)
+    }
+
+    /// When the keys are looked at: the beginnings of steps, rising, and the hashes of their keys in the order in which they were put there.
+    pub fn steps(&self) -> impl Iterator<Item = (i64, Vec<u64>)> {
+        self.expiry.iter().flat_map(Expiry::steps)
     }
 
     /// Goes on with the steps in which keys were looked at, where they are as long as its own may come to.
@@ -339,7 +337,9 @@ fn load_records(
                 let values = run.half_mut(half, places.clone());
                 input.halves(values)?;
                 if column.kind == FieldKind::String {
-                    hold(values, texts)?;
+                    for text in values.iter_mut().filter(|text| **text != ABSENT) {
+                        *text = texts.hold(u64::from(*text))?;
+                    }
                 }
             }
         }
@@ -351,16 +351,4 @@ fn load_records(
         }
     }
     Ok(last)
-}
-
-/// Texts that records use.
-fn hold(values: &[u32], texts: &mut Texts<'_>) -> Result<(), Broken> {
-    let there = texts.loaded_len();
-    for &value in values.iter().filter(|&&value| value != ABSENT) {
-        if u64::from(value) >= there {
-            return Err(Broken(format!("text {value} is not among the {there} there are")));
-        }
-        texts.hold(value);
-    }
-    Ok(())
 }
