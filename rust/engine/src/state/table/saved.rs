@@ -101,6 +101,11 @@ impl Table {
         Header(self.slab.block(reference)[0]).room()
     }
 
+    /// Makes room in the index for so many keys, or somewhat less.
+    pub fn reserve(&mut self, keys: u64) {
+        self.index.reserve(keys);
+    }
+
     /// Reads what is kept of a key that is not there yet, and holds its texts.
     pub fn load_key(
         &mut self,
