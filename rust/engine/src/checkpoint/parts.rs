@@ -269,7 +269,7 @@ fn side_by_side(
     parts: &mut Parts<'_, '_>,
     numbers: &Numbers,
     threads: usize,
-    taken: &mut Vec<Taken>,
+    taken: &mut [Taken],
 ) -> Result<Vec<Part>, Fault> {
     let waiting_max = WAITING_BYTES + parts.sections.left() / SHARDS * (threads as u64 - 1);
     let counts: Vec<usize> = engine.tables.iter().map(Shards::count).collect();

@@ -175,7 +175,7 @@ pub fn bytes(engine: &Engine) -> Vec<u8> {
 /// An engine from them.
 pub fn restored(plan: &Arc<Plan>, options: Options, bytes: &[u8]) -> Result<Engine, String> {
     // How many threads read it is not to matter.
-    let threads = [1, 1, 1, 1, 1, 1, 2, 3][crc32c::crc32c(bytes) as usize % 8];
+    let threads = [1, 1, 1, 1, 1, 1, 2, 3][bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>() % 8];
     let read = Engine::read_checkpoint(plan, options, threads, &mut &bytes[..], bytes.len() as u64, "memory");
     read.map(|(engine, offsets)| {
         assert_eq!(offsets, r#"{"payments-0":7}"#);
