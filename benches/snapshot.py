@@ -46,8 +46,8 @@ def resident_bytes() -> int:
 class Pushes:
     """Pushes events one by one, and notes how long each takes."""
 
-    def __init__(self, engine: Any, events: Cards, start: int) -> None:
-        self.engine, self.events, self.at = engine, events, start
+    def __init__(self, engine: Any, events: Cards, start: int, delay: Any = lambda function: function) -> None:
+        self.engine, self.events, self.at, self.delay = engine, events, start, delay
 
     def ready(self, count: int) -> list[bytes]:
         events = self.events.dicts(self.at, self.at + count)
@@ -57,13 +57,15 @@ class Pushes:
     def times(self, messages: list[bytes], until: threading.Event | None = None) -> tuple[list[float], int]:
         """Seconds of each push, until an event is set or there are no more; and how many bytes were held at most."""
         push, clock, found, held = self.engine.push_json, time.perf_counter, [], resident_bytes()
+        if until is not None:
+            push = self.delay(push)
         for number, message in enumerate(messages):
             begin = clock()
             push(message)
             found.append(clock() - begin)
+            if until is not None and until.is_set():
+                break
             if number % SAMPLED_EVERY == 0:
-                if until is not None and until.is_set():
-                    break
                 held = max(held, resident_bytes())
         return found, held
 
@@ -84,14 +86,12 @@ def turn(pushes: Pushes, path: Path, count: int) -> dict[str, Any]:
     thread = threading.Thread(target=write)
     thread.start()
     while_written, most = pushes.times(messages, over)
-    is_whole = over.is_set()
     thread.join()
     grown = engine.stats()["state_bytes"] - state
     instant_ns, longest_ns = engine._held_ns()
     return {
         "without": without,
         "while_written": while_written,
-        "is_whole": is_whole,
         "seconds": seconds[0],
         "instant_us": instant_ns / 1e3,
         "longest_us": longest_ns / 1e3,
