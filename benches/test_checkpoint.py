@@ -55,7 +55,7 @@ def test_increments(record, tmp_path):
 
 
 def test_while_written(record, delay, tmp_path):
-    """`cards-30`: pushes of one thread while another writes a checkpoint of all state, and as many without one, by turns."""
+    """`cards-30`: pushes of one thread while another writes all state, and as many without a checkpoint, by turns."""
     from fastfeat import Engine
 
     count = events_wanted()

@@ -28,6 +28,8 @@ impl Shared for Lent<'_> {
     fn with<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> Option<T> {
         self.0.lock().ok().map(|mut engine| act(&mut engine))
     }
+
+    fn give_way(&self) {}
 }
 
 struct Case {

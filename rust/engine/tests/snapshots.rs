@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fastfeat_engine::checkpoint::{Request, Snapshot};
+use fastfeat_engine::checkpoint::{Request, Shared, Snapshot};
 use fastfeat_engine::engine::{Engine, OnLimit, Options};
 use fastfeat_engine::plan::Plan;
 use memory_disk::MemoryDisk;
@@ -108,6 +108,19 @@ fn keys_that_leave_meanwhile_are_written() {
     }
 }
 
+/// An engine of several threads.
+struct Common(Mutex<Engine>);
+
+impl Shared for Common {
+    fn with<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+        self.0.lock().ok().map(|mut engine| act(&mut engine))
+    }
+
+    fn give_way(&self) {
+        std::thread::yield_now();
+    }
+}
+
 /// Takes so many bytes.
 struct Full(usize);
 
@@ -156,12 +169,12 @@ fn one_thread_pushes_while_another_writes() {
     let plan = compile(&some(&features(), 9, 30), 5, "emit").expect("each compiles");
     let all = events(9, 3_000, 300, 8);
     let (shared, disk, is_over) =
-        (Mutex::new(Engine::new(Arc::clone(&plan))), MemoryDisk::default(), AtomicBool::new(false));
+        (Common(Mutex::new(Engine::new(Arc::clone(&plan)))), MemoryDisk::default(), AtomicBool::new(false));
     let mut found = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for event in &all {
-                drop(push(&mut shared.lock().expect("no thread panics"), event));
+                drop(push(&mut shared.0.lock().expect("no thread panics"), event));
             }
             is_over.store(true, Ordering::Relaxed);
         });

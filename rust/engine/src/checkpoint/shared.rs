@@ -1,7 +1,7 @@
 //! Checkpoints of an engine that others use meanwhile.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::chain::Request;
 use super::disk::Disk;
@@ -21,16 +21,8 @@ pub trait Shared {
         self.with(act)
     }
 
-    /// Called between two such moments: those who wait for the engine get it.
-    fn give_way(&self) {
-        std::thread::yield_now();
-    }
-}
-
-impl Shared for Mutex<Engine> {
-    fn with<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> Option<T> {
-        self.lock().ok().map(|mut engine| act(&mut engine))
-    }
+    /// Called between two such moments: those who wait for the engine are to get it.
+    fn give_way(&self);
 }
 
 impl Engine {
