@@ -1,6 +1,6 @@
 //! State that survives: an engine as a file that is whole or absent, and an engine that goes on from it as if it had never stopped.
 //!
-//! `write` and `read` know what a full checkpoint holds, `increment` what has been accepted since; `sections` are what both are made of, by
+//! `write` and `read` know what a full checkpoint holds, `snapshot` how it is saved while events go on, `increment` what has been accepted since; `sections` are what both are made of, by
 //! the numbers in `format`, and `layout` says what the bytes of keys mean. `disk` is a file that is whole or absent on whatever keeps files,
 //! `file` alone touches the real one, `folder` keeps chains of files, and `chain` writes and reads
 //! those; `inspect` shows them to people.
@@ -18,7 +18,10 @@ mod layout;
 mod parts;
 mod read;
 mod sections;
+mod shared;
+mod snapshot;
 mod steps;
+mod target;
 mod write;
 
 use std::io::{self, Read, Write};
@@ -31,6 +34,8 @@ pub use self::file::LocalDisk;
 pub use self::format::FORMAT_VERSION;
 pub use self::inspect::{File, Inspected, inspect};
 use self::sections::Fault;
+pub use self::shared::Shared;
+pub use self::snapshot::Snapshot;
 use crate::change::Restart;
 use crate::engine::{Engine, Options};
 use crate::error::{CheckpointError, CheckpointFault};

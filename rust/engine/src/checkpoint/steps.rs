@@ -16,6 +16,7 @@ fn known_hash() -> u64 {
 }
 
 /// The steps of one shard on their way out.
+#[derive(Debug)]
 pub(super) struct Steps {
     table: u32,
     head: (u32, u32),

@@ -9,7 +9,7 @@ use crate::plan::{FlagPlan, LanePlan, LogColumn, Place, TablePlan};
 /// Steps in which room for events grows.
 pub(super) const ROOM: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, RUN];
 
-/// The header word: events 6 bits, room for events 6, touched 1, freed 1 (`slab` writes it), one that is not used, busy 1, extra 1, block words 23,
+/// The header word: events 6 bits, room for events 6, touched 1, freed 1 (`slab` writes it), turn 1, busy 1, extra 1, block words 23,
 /// key bytes 24.
 #[derive(Clone, Copy)]
 pub(super) struct Header(pub u64);
@@ -20,6 +20,8 @@ pub(super) const NO_EXTRA: u64 = u64::MAX;
 impl Header {
     /// The key has had to do with an event since it was last passed over by who looks for keys that may leave memory.
     pub const TOUCHED: u64 = 1 << 12;
+    /// That of the table, but for keys of a state that is being written while events come, which have not been saved yet.
+    pub const TURN: u64 = 1 << 14;
     pub const BUSY: u64 = 1 << 15;
     pub const EXTRA: u64 = 1 << 16;
 

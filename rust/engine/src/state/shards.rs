@@ -88,6 +88,11 @@ impl Shards {
         self.shards.iter_mut()
     }
 
+    /// One of them, to change.
+    pub fn shard_mut(&mut self, number: usize) -> &mut Table {
+        &mut self.shards[number]
+    }
+
     /// Number of keys.
     pub fn keys(&self) -> usize {
         self.shards.iter().map(Table::keys).sum()

@@ -65,9 +65,7 @@ impl Table {
 
     /// Appends one key.
     pub fn save_key(&self, plan: &TablePlan, reference: Reference, order: &TextOrder, out: &mut Vec<u8>) {
-        let key = self.key_of(reference);
-        (key.len() as u64).encode(out);
-        out.extend_from_slice(&key);
+        self.save_name(reference, out);
         let (log, past) = self.log_of(plan, reference);
         save_bounds(log, self.room_of(reference), out);
         log.stretches(log.first(), log.end(), |run, from, to, _| save_records(plan, run, from, to, order, out));
@@ -75,6 +73,16 @@ impl Table {
         if let Some(past) = past {
             past.save(plan, order, out);
         }
+    }
+
+    /// Appends the bytes of a key itself, and before them how many there are.
+    pub(super) fn save_name(&self, reference: Reference, out: &mut Vec<u8>) {
+        let block = self.slab.block(reference);
+        let header = Header(block[0]);
+        (header.key_bytes() as u64).encode(out);
+        let end = out.len() + header.key_bytes();
+        block[1..header.after_key()].iter().for_each(|word| word.encode(out));
+        out.truncate(end);
     }
 
     /// Shows the events of a key, the oldest first; whether it has a past too.
@@ -195,7 +203,7 @@ impl Table {
         if room > RUN || len > room {
             return Err(Broken(format!("a run of {len} events has room for {room}")));
         }
-        let header = Header::new(self.has_extras(plan), key.len());
+        let header = Header(Header::new(self.has_extras(plan), key.len()).0 | self.turn);
         let (reference, words) = self.block_for(header, key, plan.shape.words_of(room));
         let run = &mut self.slab.block_mut(reference)[header.run()..words];
         let into = &mut RunMut { words: &mut *run, shape: plan.shape, room };
@@ -230,7 +238,7 @@ impl Table {
             })?;
         }
         busy.settle(plan, &mut loading.met, texts.get());
-        let header = Header(Header::new(self.has_extras(plan), key.len()).0 | Header::BUSY);
+        let header = Header(Header::new(self.has_extras(plan), key.len()).0 | Header::BUSY | self.turn);
         let (reference, words) = self.block_for(header, key, 0);
         let number = self.extras.add();
         let block = self.slab.block_mut(reference);
@@ -295,7 +303,14 @@ pub(super) fn save_bounds(log: Log<'_>, room: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends some records of a run, column by column.
-fn save_records(plan: &TablePlan, run: Run<'_>, from: usize, to: usize, order: &TextOrder, out: &mut Vec<u8>) {
+pub(super) fn save_records(
+    plan: &TablePlan,
+    run: Run<'_>,
+    from: usize,
+    to: usize,
+    order: &TextOrder,
+    out: &mut Vec<u8>,
+) {
     run.times()[from..to].iter().for_each(|time| time.encode(out));
     for column in &plan.columns {
         match column.place {
