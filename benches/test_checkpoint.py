@@ -1,13 +1,18 @@
-"""Increments of checkpoints: what a million events write, how long that takes, and how fast they are taken in again."""
+"""Increments of checkpoints: what a million events write, how long that takes, and how fast they are taken in again.
+And pushes while all state is written.
+"""
 
 from __future__ import annotations
 
 import time
 from statistics import median
 
+from gates import quantiles
+from snapshot import Pushes, turn
 from workloads import cards, cards_30, events_wanted
 
 RESTORES = 3
+TURNS = 5
 
 
 def test_increments(record, tmp_path):
@@ -46,4 +51,31 @@ def test_increments(record, tmp_path):
         mb_per_million=path.stat().st_size / count,
         s_per_million=seconds * 1e6 / count,
         replay_us=median(replays) * 1e6 / count,
+    )
+
+
+def test_while_written(record, delay, tmp_path):
+    """`cards-30`: pushes of one thread while another writes all state, and as many without a checkpoint, by turns."""
+    from fastfeat import Engine
+
+    count = events_wanted()
+    pushed = max(100, count // 20)
+    events, features = cards(count + 2 * TURNS * pushed), cards_30()
+    engine = Engine(features)
+    engine.push_batch(events.table(0, count))
+    pushes, path = Pushes(engine, events, count, delay), tmp_path / "state.ff"
+    turns = [turn(pushes, path, pushed) for _ in range(TURNS)]
+    restored = Engine.restore(features, path)
+    assert count < restored.stats()["events"] <= engine.stats()["events"]
+    without = quantiles(sorted(second for each in turns for second in each["without"]))
+    seconds = sorted(second for each in turns for second in each["while_written"])
+    record(
+        "while_written",
+        "online",
+        events=len(seconds),
+        seconds=seconds,
+        longest_share=median(max(each["while_written"]) / each["seconds"] for each in turns),
+        p99_9_ratio=quantiles(seconds)["p99_9_us"] / without["p99_9_us"],
+        instant_us=median(each["instant_us"] for each in turns),
+        longest_hold_us=median(each["longest_us"] for each in turns),
     )

@@ -203,9 +203,7 @@ def test_checkpoints_go_on(tmp_path):
     assert again.offsets == OFFSETS
     assert again.features_complete_since() == engine.features_complete_since()
     assert pushed(again, range(400, 500)) == pushed(engine, range(400, 500))
-    files = [tmp_path / "a.ff", tmp_path / "b.ff"]
-    assert [each.checkpoint(file) for each, file in zip((engine, again), files, strict=True)] == files
-    assert files[0].read_bytes() == files[1].read_bytes(), "both have come to the same state"
+    assert engine._state() == again._state(), "both have come to the same state"
     found = inspect_checkpoint(folder, key={"card": "c-1"})
     tables = [each["name"] for each in found["chains"][0][0]["tables"]]
     assert "payments by card" in tables

@@ -49,19 +49,15 @@ def assert_goes_on(features, events, stops, path, **options):
     for place, (stream, event) in enumerate(events):
         if place in stops:
             stopped.checkpoint(path, offsets={"place": place})
-            written = path.read_bytes()
+            written = stopped._state()
             stopped = Engine.restore(features, path, **options)
             assert stopped.offsets == {"place": place}
             assert counts(stopped) == counts(never)
             assert stopped.late_events() == never.late_events()
-            stopped.checkpoint(path, offsets={"place": place})
-            assert path.read_bytes() == written, "the same state gives the same bytes"
+            assert stopped._state() == written, "the same state gives the same bytes"
         assert pushed(stopped, stream, event) == pushed(never, stream, event), f"event {place} of {stream}: {event}"
     assert counts(stopped) == counts(never)
-    ends = [path.with_suffix(f".{name}") for name in ("never", "stopped")]
-    for engine, end in zip((never, stopped), ends, strict=True):
-        engine.checkpoint(end)
-    assert ends[0].read_bytes() == ends[1].read_bytes(), "both have come to the same state"
+    assert never._state() == stopped._state(), "both have come to the same state"
 
 
 # --- Any case ------------------------------------------------------------------------------------------------------

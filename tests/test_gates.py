@@ -61,6 +61,8 @@ MEASURED_BY = {
     ("late_events_online", "ratio_to_sorted"): "test_ratios.py::test_late_events",
     ("increment_batch", "mb_per_million"): "test_checkpoint.py::test_increments",
     ("increment_batch", "s_per_million"): "test_checkpoint.py::test_increments",
+    ("while_written_online", "p99_9_us"): "test_checkpoint.py::test_while_written",
+    ("while_written_online", "longest_share"): "test_checkpoint.py::test_while_written",
 }
 HELD = [(name, number, limit) for name, limits in tomllib.loads((BENCHES / "gates.toml").read_text()).items()
         if isinstance(limits, dict) for number, limit in limits.items()]  # fmt: skip
@@ -119,3 +121,17 @@ def test_a_delay_in_what_is_compared_with_fastfeat_itself_closes_its_gates(tmp_p
     assert run.returncode == 1, run.stdout + run.stderr
     for name, number in names.items():
         assert f"FAILED gate {name}.{number}" in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize(("delay_us", "gate_closes"), [(0, False), (500_000, True)])
+def test_a_push_that_waits_for_a_checkpoint_closes_its_gates(tmp_path, delay_us, gate_closes):
+    names = ("p99_9_us", "longest_share")
+    run = bench(
+        tmp_path,
+        "[while_written_online]\np99_9_us = 150_000\nlongest_share = 20\n",
+        delay_us,
+        MEASURED_BY["while_written_online", "p99_9_us"],
+    )
+    assert run.returncode == int(gate_closes), run.stdout + run.stderr
+    for name in names:
+        assert (f"FAILED gate while_written_online.{name}" in run.stdout) == gate_closes, run.stdout

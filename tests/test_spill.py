@@ -65,8 +65,7 @@ def assert_never_noticed(case):
             assert told(engine.push, event, stream) == told(never.push, event, stream)
         assert counted(engine) == counted(never)
         assert engine.late_events() == never.late_events()
-        paths = [each.checkpoint(Path(folder) / name) for each, name in ((engine, "a.ff"), (never, "b.ff"))]
-        assert paths[0].read_bytes() == paths[1].read_bytes()
+        assert engine._state() == never._state()
 
 
 def told(call, event, stream):

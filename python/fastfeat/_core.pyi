@@ -310,6 +310,10 @@ class Engine:
         store_options: Sequence[tuple[str, str]],
     ) -> Path | str:
         """Writes all state, or what is new since the last one of a folder; where it is then."""
+    def _state(self) -> bytes:
+        """All state as bytes, the same for the same state. The engine takes no event meanwhile."""
+    def _held_ns(self) -> tuple[int, int]:
+        """For how long the last checkpoint of all state had the engine: at its instant, and the longest after."""
     @property
     def _restored(self) -> tuple[str, Path | str, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""

@@ -1,6 +1,6 @@
 //! Engine::push: admit, compute, look at the state, answer, store. One call per step, no formulas.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::definition::{FieldKind, OnLate};
 use crate::encode::encode_fields;
@@ -46,6 +46,8 @@ pub struct Engine {
     pub(crate) unsynced: Option<String>,
     pub(crate) row: FeatureRow,
     scratch: Scratch,
+    /// Lives as long as who saves a state of it while it goes on.
+    pub(crate) capturing: Option<Weak<()>>,
     /// Keys that are on disk, where `OnLimit::Spill` is asked for.
     pub(crate) spilling: Option<Box<Spilling>>,
 }
@@ -129,6 +131,7 @@ impl Engine {
             unsynced: None,
             row: FeatureRow::default(),
             scratch: Scratch::default(),
+            capturing: None,
             spilling: None,
             options,
             plan,

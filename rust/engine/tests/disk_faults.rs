@@ -6,9 +6,9 @@ mod memory_disk;
 mod stopping;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use fastfeat_engine::checkpoint::{Disk, Request};
+use fastfeat_engine::checkpoint::{Disk, Request, Shared};
 use fastfeat_engine::engine::{Engine, Options};
 use fastfeat_engine::error::{CheckpointError, CheckpointFault};
 use fastfeat_engine::plan::Plan;
@@ -20,6 +20,17 @@ const FOLDER: &str = "/state";
 const STEP: usize = 6;
 const INCREMENTAL: [bool; 6] = [true, true, true, false, true, true];
 const FAULTS: [Fault; 5] = [Fault::Error, Fault::Full, Fault::ReadOnly, Fault::TooMany, Fault::Stop];
+
+/// An engine that is shared for one call.
+struct Lent<'a>(Mutex<&'a mut Engine>);
+
+impl Shared for Lent<'_> {
+    fn with<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+        self.0.lock().ok().map(|mut engine| act(&mut engine))
+    }
+
+    fn give_way(&self) {}
+}
 
 struct Case {
     plan: Arc<Plan>,
@@ -46,9 +57,14 @@ impl Case {
     fn checkpoint(&self, engine: &mut Engine, disk: &MemoryDisk, steps: usize) -> Result<(), CheckpointError> {
         let offsets = format!(r#"{{"steps":{steps}}}"#);
         let incremental = INCREMENTAL[(steps - 1) % INCREMENTAL.len()];
-        engine
-            .checkpoint_on(disk, &Request { path: Path::new(FOLDER), offsets: &offsets, keep: 2, incremental })
-            .map(drop)
+        let request = Request { path: Path::new(FOLDER), offsets: &offsets, keep: 2, incremental };
+        // Every other one while others could use the engine.
+        let written = if steps.is_multiple_of(2) {
+            engine.checkpoint_on(disk, &request)
+        } else {
+            Engine::checkpoint_shared(&Lent(Mutex::new(engine)), disk, &request)
+        };
+        written.map(drop)
     }
 
     fn step(&self, engine: &mut Engine, step: usize) {

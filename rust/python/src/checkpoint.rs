@@ -1,15 +1,22 @@
-//! Writing an engine down while Python, and for an increment the engine too, goes on.
+//! Writing an engine down while Python and the engine go on.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, TryLockError};
+use std::time::Instant;
 
-use fastfeat_engine::checkpoint::{Request, inspect};
+use fastfeat_engine::checkpoint::{Request, Shared, inspect};
+use fastfeat_engine::engine::Engine as Core;
 use fastfeat_engine::error::{CheckpointError, CheckpointFault};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::engine::Engine;
 use crate::errors;
 use crate::place::{Place, StoreOptions};
+
+/// So often the writer lets others go before it, where some wait, until it takes its turn.
+const GIVEN_WAY_MAX: usize = 1_000;
 
 impl Engine {
     /// Writes a checkpoint. One at a time: another thread that wants one waits.
@@ -21,9 +28,8 @@ impl Engine {
         keep: usize,
         incremental: bool,
     ) -> PyResult<PathBuf> {
-        let disk = place.disk();
-        let request = Request { path: &place.path, offsets, keep, incremental };
-        let raise = |error| errors::checkpoint(py, &error);
+        // Refused to a call that came out of one that has the engine: it would wait for itself.
+        drop(self.work()?);
         let _one_at_a_time = loop {
             match self.checkpointing.try_lock() {
                 Ok(guard) => break guard,
@@ -33,18 +39,44 @@ impl Engine {
                 }
             }
         };
-        let job = self.work()?.core.begin_increment(&request).map_err(raise)?;
-        if let Some(job) = job {
-            // The engine takes events meanwhile.
-            let job = py.detach(|| job.write(disk, &request));
-            let written = self.work()?.core.end_increment(job);
-            if let Some(written) = written {
-                return written.map_err(raise);
-            }
+        let request = Request { path: &place.path, offsets, keep, incremental };
+        // The engine takes events meanwhile.
+        py.detach(|| Core::checkpoint_shared(self, place.disk(), &request))
+            .map_err(|error| errors::checkpoint(py, &error))
+    }
+
+    /// The bytes of a checkpoint: the same for the same state. The engine takes no event meanwhile.
+    pub fn state_bytes(&self) -> PyResult<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let written = self.work()?.core.write_checkpoint("{}", &mut bytes);
+        written.map(|()| bytes).map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    }
+}
+
+impl Shared for Engine {
+    fn with<T>(&self, act: impl FnOnce(&mut Core) -> T) -> Option<T> {
+        let mut work = self.work.lock().ok()?;
+        let begin = Instant::now();
+        let had = act(&mut work.core);
+        self.held_ns.fetch_max(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        Some(had)
+    }
+
+    fn at_instant<T>(&self, act: impl FnOnce(&mut Core) -> T) -> Option<T> {
+        let mut work = self.work.lock().ok()?;
+        let begin = Instant::now();
+        let had = act(&mut work.core);
+        self.instant_ns.store(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.held_ns.store(0, Ordering::Relaxed);
+        Some(had)
+    }
+
+    fn give_way(&self) {
+        let mut times = 0;
+        while self.waiting.load(Ordering::Relaxed) > 0 && times < GIVEN_WAY_MAX {
+            std::thread::yield_now();
+            times += 1;
         }
-        let mut work = self.work()?;
-        let core = &mut work.core;
-        py.detach(|| core.checkpoint_in_full(disk, &request)).map_err(raise)
     }
 }
 

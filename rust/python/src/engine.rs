@@ -4,7 +4,7 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fastfeat_engine::checkpoint::{Restored, Wanted};
@@ -16,7 +16,7 @@ use fastfeat_engine::spill::{LocalSpill, SpillDisk};
 use fastfeat_lightgbm::{Library, Model, Output};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 use crate::convert::FieldNames;
 use crate::decoder::Decoder;
@@ -52,6 +52,11 @@ pub struct Engine {
     pub holder: AtomicUsize,
     /// Held while a checkpoint is written.
     pub checkpointing: Mutex<()>,
+    /// Calls that wait for the state: who writes a checkpoint lets them go before it.
+    pub waiting: AtomicUsize,
+    /// Nanoseconds for which the last checkpoint of all state had the engine: at its instant, and for the longest time after.
+    pub instant_ns: AtomicU64,
+    pub held_ns: AtomicU64,
 }
 
 #[pymethods]
@@ -139,8 +144,22 @@ impl Engine {
         };
         let fields = plan.streams.iter().map(|stream| FieldNames::new(py, &stream.schema)).collect();
         let work = Mutex::new(Work::new(core));
-        let (holder, checkpointing) = (AtomicUsize::new(0), Mutex::new(()));
-        Ok(Self { plan, own, restored, layouts, fields, scorer, work, holder, checkpointing })
+        let (holder, checkpointing, waiting) = (AtomicUsize::new(0), Mutex::new(()), AtomicUsize::new(0));
+        let (instant_ns, held_ns) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self {
+            plan,
+            own,
+            restored,
+            layouts,
+            fields,
+            scorer,
+            work,
+            holder,
+            checkpointing,
+            waiting,
+            instant_ns,
+            held_ns,
+        })
     }
 
     /// Takes an event and gives its features: a Row, or `out` filled with its floats. None for a stream without features.
@@ -346,7 +365,7 @@ impl Engine {
     }
 
     /// Writes all state to a file, or to a new one of a folder of which the newest `keep` stay; where it is then. With `incremental` only
-    /// what is new since the last one of the folder, where that is less: the engine takes events meanwhile. `offsets` is a JSON object.
+    /// what is new since the last one of the folder, where that is less. The engine takes events meanwhile. `offsets` is a JSON object.
     #[pyo3(name = "_checkpoint", signature = (path, offsets, keep, incremental, store_options))]
     fn checkpoint<'py>(
         &self,
@@ -359,6 +378,17 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let place = Place::of(path, &store_options).map_err(|error| errors::checkpoint(py, &error))?;
         place::told(py, &self.write_checkpoint(py, &place, offsets, keep, incremental)?)
+    }
+
+    /// All state as bytes: the same for the same state. The engine takes no event meanwhile.
+    #[pyo3(name = "_state")]
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.state_bytes()?))
+    }
+
+    /// Nanoseconds for which the last checkpoint of all state had the engine: at its instant, and for the longest time after.
+    fn _held_ns(&self) -> (u64, u64) {
+        (self.instant_ns.load(Ordering::Relaxed), self.held_ns.load(Ordering::Relaxed))
     }
 
     /// Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way to it.

@@ -124,7 +124,9 @@ impl Engine {
         }
         loop {
             // A lock that is held without Python must not be waited for with it: whoever has it may need it.
+            self.waiting.fetch_add(1, Ordering::Relaxed);
             Python::attach(|py| py.detach(|| drop(self.work.lock())));
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             match self.work.try_lock() {
                 Ok(work) => return Ok(work),
                 Err(TryLockError::WouldBlock) => {}

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::disk::{self, Disk, Failed, Over};
 use super::folder::{self, Chain, Listed, name_of};
 use super::increment::{self, Increment};
+use super::parts;
 use super::read::{self, Full};
 use super::sections::Sealed;
+use super::target::{Target, Unwritten, unwritten};
 use super::{Restored, Wanted, fault, placed, refused, write};
 use crate::change::{Change, Restart};
 use crate::engine::{Engine, OnLimit, Options};
@@ -50,19 +52,6 @@ enum Outcome {
     /// The folder has come to something else than what the increment goes on from.
     Elsewhere,
     Failed(CheckpointError, Option<String>),
-}
-
-fn unwritten(path: &Path, failed: &Failed) -> (CheckpointError, Option<String>) {
-    let (error, unsynced) = match failed {
-        Failed::Write(error) => {
-            (format!("it could not be written: {error}; what was there before is still there"), None)
-        }
-        Failed::Sync(error) => {
-            let why = format!("the disk could not make it last: {error}");
-            (format!("{why}; this engine writes no more, as nothing that this disk says can be relied on"), Some(why))
-        }
-    };
-    (CheckpointError { fault: CheckpointFault::Disk, place: path.display().to_string(), message: error }, unsynced)
 }
 
 impl Job {
@@ -179,54 +168,41 @@ impl Engine {
     /// As `checkpoint`.
     pub fn checkpoint_in_full(&mut self, disk: &dyn Disk, request: &Request<'_>) -> Result<PathBuf, CheckpointError> {
         self.check(request)?;
-        let &Request { path, offsets, keep, incremental } = request;
-        let is_folder = disk::is_folder(disk, path);
-        if incremental && !is_folder {
-            return refused(path, "increments go to a folder; write the path of one, or end it as a folder's");
+        let has_chain = self.has_chain_in(request.path);
+        let target = Target::find(disk, request, has_chain).map_err(|failed| self.remember(failed))?;
+        let written = target.write(disk, |out| write::write(self, request.offsets, target.goes_on, out));
+        let sealed = written.map_err(|failed| self.remember(failed))?;
+        if target.goes_on {
+            self.journal = Some(Box::new(Journal::new(&self.plan)));
         }
-        if !is_folder {
-            let written = disk::write_whole(disk, path, Over::Anything, |out| write::write(self, offsets, false, out));
-            return written.map(|_| path.to_owned()).map_err(|failed| self.remember(path, &failed));
-        }
-        disk::make_folder(disk, path).map_err(|failed| self.remember(path, &failed))?;
-        let listed = folder::list(disk, path)?;
-        let base = folder::next(disk, path, &listed)?;
-        let newest = path.join(name_of(base, 0));
-        let chains: Vec<Chain> =
-            std::iter::once(Chain { base, increments: 0 }).chain(listed.chains).take(keep).collect();
-        let goes_on = incremental || self.has_chain_in(path);
-        let sealed = disk::write_whole(disk, &newest, Over::Nothing, |out| write::write(self, offsets, goes_on, out))
-            .and_then(|sealed| folder::publish(disk, path, &chains).map(|()| sealed))
-            .map_err(|failed| self.remember(&newest, &failed))?;
-        if goes_on {
-            self.begin_chain(path, base, sealed);
-        }
-        Ok(newest)
+        self.goes_on_from(&target, request.path, sealed);
+        Ok(target.path)
     }
 
-    fn remember(&mut self, path: &Path, failed: &Failed) -> CheckpointError {
-        let (error, unsynced) = unwritten(path, failed);
+    /// What a disk has refused, and whether it can be relied on.
+    pub(super) fn remember(&mut self, (error, unsynced): Unwritten) -> CheckpointError {
         self.unsynced = unsynced;
         error
     }
 
-    fn has_chain_in(&self, folder: &Path) -> bool {
+    pub(super) fn has_chain_in(&self, folder: &Path) -> bool {
         let position = self.journal.as_ref().and_then(|journal| journal.position.as_ref());
         position.is_some_and(|position| position.folder == folder)
     }
 
-    /// Events are kept from here on.
-    fn begin_chain(&mut self, folder: &Path, base: u64, sealed: Sealed) {
-        let mut journal = Journal::new(&self.plan);
+    /// The events that the journal has come after a full checkpoint that has been written, where increments are to follow.
+    pub(super) fn goes_on_from(&mut self, target: &Target, folder: &Path, sealed: Sealed) {
+        let (Some((base, _)), Some(journal)) = (&target.chain, self.journal.as_mut().filter(|_| target.goes_on)) else {
+            return;
+        };
         journal.position = Some(Position {
             folder: folder.to_owned(),
-            base,
+            base: *base,
             increments: 0,
             seal: sealed.seal,
             base_bytes: sealed.bytes,
             increment_bytes: 0,
         });
-        self.journal = Some(Box::new(journal));
     }
 
     /// `restore` from any disk.
@@ -417,7 +393,7 @@ fn open_full(
     missing: CheckpointFault,
 ) -> Result<Full, CheckpointError> {
     let (mut input, length) = open(disk, path, missing)?;
-    read::read(plan, options.clone(), &mut input, length).map_err(placed(path))
+    read::read(plan, options.clone(), parts::threads_for(length), &mut input, length).map_err(placed(path))
 }
 
 fn open_increment(

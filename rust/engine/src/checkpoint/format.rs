@@ -89,9 +89,11 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// For a payload.
-    pub fn of(kind: Kind, codec: u8, number: u32, payload: &[u8]) -> Self {
-        Self { kind, codec, number, length: payload.len() as u64, checksum: crc32c::crc32c(payload) }
+    /// For a payload, which may be in pieces.
+    pub fn of(kind: Kind, codec: u8, number: u32, payload: &[&[u8]]) -> Self {
+        let length = payload.iter().map(|piece| piece.len() as u64).sum();
+        let checksum = payload.iter().fold(0, |checksum, piece| crc32c::crc32c_append(checksum, piece));
+        Self { kind, codec, number, length, checksum }
     }
 
     /// Its bytes, with a checksum of their own at the end.
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_header_comes_back_and_no_bit_of_it_may_change() {
-        let header = Header::of(Kind::Keys, ZSTD, 3, b"payload");
+        let header = Header::of(Kind::Keys, ZSTD, 3, &[b"pay", b"load"]);
         let mut bytes = [0; HEADER_BYTES];
         bytes.copy_from_slice(&header.bytes());
         assert_eq!(Header::read(&bytes), Ok(header));

@@ -29,7 +29,7 @@ impl Increment {
         let position = journal.position.take()?;
         let taken = journal.take();
         let (mut identity, mut counters) = (Vec::new(), Vec::new());
-        write::identity(engine, true, &mut identity);
+        write::identity(&engine.plan, engine.options.idle_after, true, &mut identity);
         write::counters(engine, &mut counters);
         Some(Self { position, taken, identity, counters })
     }

@@ -1,6 +1,6 @@
 //! State that survives: an engine as a file that is whole or absent, and an engine that goes on from it as if it had never stopped.
 //!
-//! `write` and `read` know what a full checkpoint holds, `increment` what has been accepted since; `sections` are what both are made of, by
+//! `write` and `read` know what a full checkpoint holds, `snapshot` how it is saved while events go on, `increment` what has been accepted since; `sections` are what both are made of, by
 //! the numbers in `format`, and `layout` says what the bytes of keys mean. `disk` is a file that is whole or absent on whatever keeps files,
 //! `file` alone touches the real one, `folder` keeps chains of files, and `chain` writes and reads
 //! those; `inspect` shows them to people.
@@ -15,9 +15,13 @@ mod increment;
 mod inspect;
 mod keys;
 mod layout;
+mod parts;
 mod read;
 mod sections;
+mod shared;
+mod snapshot;
 mod steps;
+mod target;
 mod write;
 
 use std::io::{self, Read, Write};
@@ -30,6 +34,8 @@ pub use self::file::LocalDisk;
 pub use self::format::FORMAT_VERSION;
 pub use self::inspect::{File, Inspected, inspect};
 use self::sections::Fault;
+pub use self::shared::Shared;
+pub use self::snapshot::Snapshot;
 use crate::change::Restart;
 use crate::engine::{Engine, Options};
 use crate::error::{CheckpointError, CheckpointFault};
@@ -132,18 +138,20 @@ impl Engine {
         write::write(self, offsets, false, out).map(|_| ())
     }
 
-    /// An engine from so many bytes of a checkpoint, and its offsets; `place` says in errors where they come from.
+    /// An engine from so many bytes of a checkpoint, and its offsets; `place` says in errors where they come from. Uses so many threads at most,
+    /// one more to read: the engine is the same.
     ///
     /// # Errors
     /// As `restore`.
     pub fn read_checkpoint(
         plan: &Arc<Plan>,
         options: Options,
+        threads: usize,
         input: &mut dyn Read,
         length: u64,
         place: &str,
     ) -> Result<(Self, String), CheckpointError> {
-        read::read(plan, options, input, length)
+        read::read(plan, options, threads, input, length)
             .map(|read| (read.engine, read.offsets))
             .map_err(placed(Path::new(place)))
     }

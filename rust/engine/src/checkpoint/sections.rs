@@ -32,6 +32,12 @@ pub(super) struct Sealed {
     pub seal: u64,
 }
 
+impl std::fmt::Debug for Writer<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Writer").field("bytes", &self.bytes).field("sections", &self.sections).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Writer<'a> {
     /// Begins a file.
     pub fn begin(out: &'a mut dyn Write) -> io::Result<Self> {
@@ -57,13 +63,25 @@ impl<'a> Writer<'a> {
     }
 
     fn finish_as(&mut self, kind: Kind, codec: u8, number: u32) -> io::Result<()> {
-        let header = Header::of(kind, codec, number, &self.payload).bytes();
-        self.out.write_all(&header)?;
-        self.out.write_all(&self.payload)?;
-        self.headers = crc32c::crc32c_append(self.headers, &header);
-        self.bytes += (header.len() + self.payload.len()) as u64;
-        self.sections += 1;
+        let payload = std::mem::take(&mut self.payload);
+        let finished = self.put(kind, codec, number, &[&payload]);
+        self.payload = payload;
         self.payload.clear();
+        finished
+    }
+
+    /// Writes a section that has been gathered elsewhere, in pieces.
+    pub fn finish_parts(&mut self, kind: Kind, number: u32, parts: &[&[u8]]) -> io::Result<()> {
+        self.put(kind, PLAIN, number, parts)
+    }
+
+    fn put(&mut self, kind: Kind, codec: u8, number: u32, parts: &[&[u8]]) -> io::Result<()> {
+        let header = Header::of(kind, codec, number, parts).bytes();
+        self.out.write_all(&header)?;
+        parts.iter().try_for_each(|part| self.out.write_all(part))?;
+        self.headers = crc32c::crc32c_append(self.headers, &header);
+        self.bytes += (header.len() + parts.iter().map(|part| part.len()).sum::<usize>()) as u64;
+        self.sections += 1;
         Ok(())
     }
 
@@ -179,11 +197,10 @@ impl<'a> Reader<'a> {
         };
         let name = header.kind.name();
         // Held against the file before anything is made for it.
-        if header.length > self.length.saturating_sub(self.at) {
+        if header.length > self.left() {
             return self.ends_early(&format!("the section `{name}`"));
         }
         let mut payload = std::mem::take(&mut self.payload);
-        payload.clear();
         payload.resize(header.length as usize, 0);
         self.fill(&mut payload, &format!("the section `{name}`"))?;
         self.payload = payload;
@@ -255,6 +272,11 @@ impl<'a> Reader<'a> {
         Ok(Sealed { bytes: self.at, seal: seal(counted.0, self.headers) })
     }
 
+    /// How many bytes are left.
+    pub fn left(&self) -> u64 {
+        self.length.saturating_sub(self.at)
+    }
+
     /// How many bytes have been read.
     pub fn at(&self) -> u64 {
         self.at
@@ -266,5 +288,9 @@ impl<'a> Reader<'a> {
 }
 
 pub(super) fn broken<T>(kind: Kind, result: Result<T, Broken>) -> Result<T, Fault> {
-    result.or_else(|broken| damaged(format!("in the section `{}`: {broken}", kind.name())))
+    result.map_err(|broken| broken_in(kind, &broken))
+}
+
+pub(super) fn broken_in(kind: Kind, broken: &Broken) -> Fault {
+    Fault { fault: CheckpointFault::Damaged, message: format!("in the section `{}`: {broken}", kind.name()) }
 }

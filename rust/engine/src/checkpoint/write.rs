@@ -9,18 +9,13 @@ use super::sections::{Sealed, Writer};
 use super::steps::Steps;
 use crate::encode::Encode;
 use crate::engine::Engine;
-use crate::plan::SEMANTICS_VERSION;
+use crate::plan::{Plan, SEMANTICS_VERSION};
 
 /// Writes all of an engine; `offsets` is JSON, `goes_on` says whether increments are to follow.
 pub(super) fn write(engine: &Engine, offsets: &str, goes_on: bool, out: &mut dyn Write) -> io::Result<Sealed> {
     let plan = &engine.plan;
     let mut sections = Writer::begin(out)?;
-    identity(engine, goes_on, &mut sections.payload);
-    sections.finish(Kind::Identity, 0)?;
-    sections.text(Kind::Definition, &plan.definition)?;
-    if !plan.changes.is_none() {
-        sections.text(Kind::Changes, &serde_json::to_string(&plan.changes)?)?;
-    }
+    head(plan, engine.options.idle_after, goes_on, &mut sections)?;
     sections.text(Kind::Layout, &layout(plan))?;
     sections.text(Kind::Offsets, offsets)?;
     let order = engine.interner.order();
@@ -53,14 +48,24 @@ pub(super) fn write(engine: &Engine, offsets: &str, goes_on: bool, out: &mut dyn
     sections.end()
 }
 
+/// What every full checkpoint begins with.
+pub(super) fn head(plan: &Plan, idle_after: Option<i64>, goes_on: bool, sections: &mut Writer<'_>) -> io::Result<()> {
+    identity(plan, idle_after, goes_on, &mut sections.payload);
+    sections.finish(Kind::Identity, 0)?;
+    sections.text(Kind::Definition, &plan.definition)?;
+    if !plan.changes.is_none() {
+        sections.text(Kind::Changes, &serde_json::to_string(&plan.changes)?)?;
+    }
+    Ok(())
+}
+
 /// What the state depends on beside the definition.
-pub(super) fn identity(engine: &Engine, goes_on: bool, out: &mut Vec<u8>) {
-    let plan = &engine.plan;
+pub(super) fn identity(plan: &Plan, idle_after: Option<i64>, goes_on: bool, out: &mut Vec<u8>) {
     plan.fingerprint.as_str().encode(out);
     SEMANTICS_VERSION.encode(out);
     env!("CARGO_PKG_VERSION").encode(out);
     plan.ticks_per_second.encode(out);
-    engine.options.idle_after.encode(out);
+    idle_after.encode(out);
     goes_on.encode(out);
 }
 

@@ -4,12 +4,12 @@ use super::interner::{ABSENT, Interner};
 use super::lane::{each, kept};
 use super::run::{RUN, Run, RunMut, bits};
 use crate::definition::FieldKind;
-use crate::plan::{FlagPlan, LanePlan, Place, TablePlan};
+use crate::plan::{FlagPlan, LanePlan, LogColumn, Place, TablePlan};
 
 /// Steps in which room for events grows.
 pub(super) const ROOM: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, RUN];
 
-/// The header word: events 6 bits, room for events 6, touched 1, freed 1 (`slab` writes it), one that is not used, busy 1, extra 1, block words 23,
+/// The header word: events 6 bits, room for events 6, touched 1, freed 1 (`slab` writes it), turn 1, busy 1, extra 1, block words 23,
 /// key bytes 24.
 #[derive(Clone, Copy)]
 pub(super) struct Header(pub u64);
@@ -20,6 +20,8 @@ pub(super) const NO_EXTRA: u64 = u64::MAX;
 impl Header {
     /// The key has had to do with an event since it was last passed over by who looks for keys that may leave memory.
     pub const TOUCHED: u64 = 1 << 12;
+    /// That of the table, but for keys of a state that is being written while events come, which have not been saved yet.
+    pub const TURN: u64 = 1 << 14;
     pub const BUSY: u64 = 1 << 15;
     pub const EXTRA: u64 = 1 << 16;
 
@@ -129,6 +131,45 @@ pub(super) fn note(plan: &TablePlan, words: &mut [u64], room: usize, len: usize,
             }
         }
     }
+}
+
+/// Flags that depend on other events of the run, of all of them.
+pub(super) fn note_all(plan: &TablePlan, words: &mut [u64], room: usize, len: usize) {
+    for (flag, flag_plan) in plan.flags.iter().enumerate() {
+        let run = Run::new(words, plan.shape, room, len);
+        let set = match *flag_plan {
+            FlagPlan::Mask { .. } => continue,
+            FlagPlan::Session { gap } => {
+                let pairs = run.times().windows(2).enumerate();
+                let begins = pairs.filter(|(_, pair)| pair[1].saturating_sub(pair[0]) > gap);
+                begins.fold(bits(0, len.min(1)), |set, (index, _)| set | 2 << index)
+            }
+            FlagPlan::Newest { lane } => {
+                let LanePlan::Distinct { column, mask, .. } = plan.lanes[lane] else {
+                    unreachable!("only distinct counts have such a flag")
+                };
+                newest(&plan.columns[column], run, kept(run, mask, 0, len))
+            }
+        };
+        *RunMut { words, shape: plan.shape, room }.flag_mut(flag) = set;
+    }
+}
+
+/// Which of some records are the newest of their values.
+fn newest(column: &LogColumn, run: Run<'_>, kept: u32) -> u32 {
+    let (mut values, mut met, mut set) = ([0; RUN], 0, 0);
+    let mut left = kept;
+    while left != 0 {
+        let index = 31 - left.leading_zeros() as usize;
+        left ^= 1 << index;
+        let value = column.identity(run, index);
+        if !values[..met].contains(&value) {
+            values[met] = value;
+            met += 1;
+            set |= 1 << index;
+        }
+    }
+    set
 }
 
 /// Numbers of the texts of a record.

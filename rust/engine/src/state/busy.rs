@@ -27,7 +27,7 @@ use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
 mod bytes;
 mod saved;
 
-pub(super) use saved::POSITION_MAX;
+pub(super) use saved::{Met, POSITION_MAX};
 
 const RUN_BITS: u64 = RUN as u64;
 /// So many events are stepped over one by one.
@@ -240,7 +240,8 @@ impl Busy {
         }
     }
 
-    fn push(&mut self, plan: &TablePlan, record: Run<'_>, index: usize, texts: &Interner) {
+    /// The next event of the log.
+    pub fn push(&mut self, plan: &TablePlan, record: Run<'_>, index: usize, texts: &Interner) {
         let position = self.end;
         let place = (position % RUN_BITS) as usize;
         if place == 0 {

@@ -20,13 +20,24 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 struct Piece {
     hashes: [u64; PIECE_KEYS],
-    start: u16,
-    end: u16,
+    start: u8,
+    end: u8,
+    /// Keys before this place are of the state that is being written and have not been saved, where `turn` is that of all; else all keys are.
+    unsaved: u8,
+    turn: bool,
     next: u32,
 }
 
 impl Piece {
-    const EMPTY: Self = Self { hashes: [0; PIECE_KEYS], start: 0, end: 0, next: NONE };
+    const EMPTY: Self = Self { hashes: [0; PIECE_KEYS], start: 0, end: 0, unsaved: 0, turn: false, next: NONE };
+
+    /// Takes part in this turn: keys to come are not of the state that is being written.
+    #[inline]
+    fn settle(&mut self, turn: bool) {
+        if self.turn != turn {
+            (self.turn, self.unsaved) = (turn, self.end);
+        }
+    }
 
     fn keys(&self) -> &[u64] {
         &self.hashes[self.start as usize..self.end as usize]
@@ -40,10 +51,11 @@ impl Piece {
     fn extend(&mut self, keys: &[u64]) {
         if self.end as usize + keys.len() > PIECE_KEYS {
             self.hashes.copy_within(self.start as usize..self.end as usize, 0);
+            self.unsaved = self.unsaved.saturating_sub(self.start);
             (self.start, self.end) = (0, self.end - self.start);
         }
         self.hashes[self.end as usize..][..keys.len()].copy_from_slice(keys);
-        self.end += keys.len() as u16;
+        self.end += keys.len() as u8;
     }
 }
 
@@ -66,6 +78,18 @@ pub(super) struct Expiry {
     /// First of the pieces that are not in use, and of those that never were.
     free: u32,
     fresh: u32,
+    /// Turns with each state that is written while events come; `capture` saves it then.
+    turn: bool,
+    capture: Option<Capture>,
+    /// What has been saved: beginnings of steps, and hashes.
+    saved: Vec<(i64, u64)>,
+}
+
+/// How far the keys are saved: the step, and the piece in it that comes next; all of it where there is none.
+#[derive(Clone, Copy, Debug)]
+struct Capture {
+    step: i64,
+    piece: u32,
 }
 
 impl Expiry {
@@ -73,7 +97,17 @@ impl Expiry {
     /// due before which others, otherwise there are few.
     pub fn new(after: i64, is_fine: bool) -> Self {
         let step = if is_fine { 1 } else { (after / 64).max(1) };
-        Self { step, due: BTreeMap::new(), soonest: i64::MAX, blocks: Vec::new(), free: NONE, fresh: 0 }
+        Self {
+            step,
+            due: BTreeMap::new(),
+            soonest: i64::MAX,
+            blocks: Vec::new(),
+            free: NONE,
+            fresh: 0,
+            turn: false,
+            capture: None,
+            saved: Vec::new(),
+        }
     }
 
     /// A key will be due at this time.
@@ -97,7 +131,10 @@ impl Expiry {
                 last
             }
         };
-        self.piece(last).extend(&[hash]);
+        let turn = self.turn;
+        let piece = self.piece(last);
+        piece.settle(turn);
+        piece.extend(&[hash]);
         self.soonest = self.soonest.min(self.end_of(step));
     }
 
@@ -107,17 +144,17 @@ impl Expiry {
 
     /// The number of an empty piece.
     fn take_piece(&mut self) -> u32 {
-        let number = self.free;
+        let (number, empty) = (self.free, Piece { turn: self.turn, ..Piece::EMPTY });
         if number != NONE {
             self.free = self.piece(number).next;
-            *self.piece(number) = Piece::EMPTY;
+            *self.piece(number) = empty;
             return number;
         }
         if (self.fresh as usize).is_multiple_of(BLOCK_PIECES) {
             self.blocks.push(Vec::with_capacity(BLOCK_PIECES));
         }
         let block = self.blocks.last_mut().expect("one has been put in");
-        block.push(Piece::EMPTY);
+        block.push(empty);
         self.fresh += 1;
         self.fresh - 1
     }
@@ -127,8 +164,9 @@ impl Expiry {
         self.free = number;
     }
 
-    /// Makes steps twice as long: neighbours become one.
+    /// Makes steps twice as long: neighbours become one. What is being saved is saved before.
     fn double(&mut self) {
+        while !self.save_some(usize::MAX) {}
         let old = std::mem::take(&mut self.due);
         self.step = self.step.saturating_mul(2);
         for (step, chain) in old {
@@ -200,11 +238,21 @@ impl Expiry {
     /// The key of the first step that was put in first.
     fn pop(&mut self) -> Option<u64> {
         let (&step, &chain) = self.due.first_key_value()?;
+        let turn = self.turn;
         let piece = self.piece(chain.first);
         let (hash, next) = (piece.hashes[piece.start as usize], piece.next);
+        let is_unsaved = piece.turn != turn || piece.start < piece.unsaved;
         piece.start += 1;
         let is_empty = piece.start == piece.end;
+        if is_unsaved {
+            // Those before it have been saved: keys leave in the order in which they are.
+            self.saved.push((step.saturating_mul(self.step), hash));
+        }
         if is_empty {
+            if let Some(capture) = self.capture.as_mut().filter(|capture| capture.piece == chain.first) {
+                (capture.step, capture.piece) =
+                    if next == NONE { (step.saturating_add(1), NONE) } else { (step, next) };
+            }
             self.give_back(chain.first);
             if next == NONE {
                 self.due.remove(&step);
@@ -214,6 +262,48 @@ impl Expiry {
             }
         }
         Some(hash)
+    }
+
+    /// The keys as they are now are to be saved, while others come and some leave.
+    pub fn begin_capture(&mut self) {
+        debug_assert!(self.capture.is_none() && self.saved.is_empty(), "one at a time");
+        self.turn = !self.turn;
+        self.capture = Some(Capture { step: i64::MIN, piece: NONE });
+    }
+
+    /// Saves the keys of so many pieces more; true when all are.
+    pub fn save_some(&mut self, pieces: usize) -> bool {
+        let Some(Capture { mut step, mut piece }) = self.capture else { return true };
+        for _ in 0..pieces {
+            if piece == NONE {
+                let Some((&next, chain)) = self.due.range(step..).next() else {
+                    self.capture = None;
+                    return true;
+                };
+                (step, piece) = (next, chain.first);
+            }
+            let (turn, begin) = (self.turn, step.saturating_mul(self.step));
+            let Self { blocks, saved, .. } = self;
+            let found = &mut blocks[piece as usize / BLOCK_PIECES][piece as usize % BLOCK_PIECES];
+            found.settle(turn);
+            let unsaved = found.start..found.unsaved.max(found.start);
+            saved.extend(found.hashes[unsaved.start as usize..unsaved.end as usize].iter().map(|&hash| (begin, hash)));
+            (found.unsaved, piece) = (0, found.next);
+            if piece == NONE {
+                let Some(next) = step.checked_add(1) else {
+                    self.capture = None;
+                    return true;
+                };
+                step = next;
+            }
+        }
+        self.capture = Some(Capture { step, piece });
+        false
+    }
+
+    /// What has been saved since this was asked last, in order.
+    pub fn take_saved(&mut self) -> Vec<(i64, u64)> {
+        std::mem::take(&mut self.saved)
     }
 
     /// When the first step has passed, or before: until then no key is due.

@@ -4,6 +4,7 @@
 
 use super::busy::Busy;
 use super::past::Past;
+use super::table::LogCapture;
 use crate::heap::room;
 
 /// Extras of a chunk.
@@ -14,6 +15,8 @@ const CHUNK: usize = 128;
 pub(super) struct Extra {
     pub busy: Option<Box<Busy>>,
     pub past: Option<Box<Past>>,
+    /// What saves the log, where it is being saved piece by piece.
+    pub capture: Option<Box<LogCapture>>,
     /// Bytes of both, and those of the log as they were measured last.
     pub bytes: usize,
     pub busy_bytes: usize,

@@ -37,6 +37,8 @@ impl TextOrder {
 pub(crate) enum Texts<'a> {
     Used(&'a mut Interner, &'a Numbers),
     Kept(&'a Interner),
+    /// As `Used`, by one of several threads: it counts the uses, by the numbers here.
+    Counted(&'a Interner, &'a Numbers, &'a mut [u64]),
 }
 
 /// What the numbers of a checkpoint's texts are here.
@@ -88,19 +90,21 @@ impl Texts<'_> {
     pub fn get(&self) -> &Interner {
         match self {
             Self::Used(texts, _) => texts,
-            Self::Kept(texts) => texts,
+            Self::Kept(texts) | Self::Counted(texts, ..) => texts,
         }
     }
 
     /// The number here of a text that a record uses.
     pub fn hold(&mut self, there: u64) -> Result<u32, Broken> {
         let here = u32::try_from(there).ok().and_then(|there| match self {
-            Self::Used(_, numbers) => numbers.here(there),
+            Self::Used(_, numbers) | Self::Counted(_, numbers, _) => numbers.here(there),
             Self::Kept(texts) => Some(there).filter(|&id| (id as usize) < texts.len()),
         });
         let Some(here) = here else { return Err(Broken(format!("an event has text {there}, which is not there"))) };
-        if let Self::Used(texts, _) = self {
-            texts.hold(here);
+        match self {
+            Self::Used(texts, _) => texts.hold(here),
+            Self::Counted(_, _, uses) => uses[here as usize] += 1,
+            Self::Kept(_) => {}
         }
         Ok(here)
     }
@@ -119,7 +123,21 @@ pub(crate) struct Interner {
     bytes: usize,
     /// Numbers of another's texts that are used once less, where it stands in for that one.
     owed: Option<Vec<u32>>,
+    /// Turns with each state that is written while events come: `TURN`, or 0. Texts of another one have not been saved yet.
+    turn: u64,
+    capture: Option<Capture>,
 }
+
+/// How far the texts of a state are saved: the next number, and the end of those there were; texts that were let go before.
+#[derive(Debug)]
+struct Capture {
+    next: u32,
+    end: u32,
+    gone: Vec<(u32, Box<str>)>,
+}
+
+/// In a text's `uses`.
+const TURN: u64 = 1 << 63;
 
 /// Texts of a chunk.
 const CHUNK: usize = 1 << 10;
@@ -128,7 +146,14 @@ const CHUNK: usize = 1 << 10;
 struct Entry {
     text: Box<str>,
     hash: u64,
+    /// How often it is used; the top bit is the turn.
     uses: u64,
+}
+
+impl Entry {
+    fn is_used(&self) -> bool {
+        self.uses & !TURN > 0
+    }
 }
 
 impl Interner {
@@ -147,7 +172,7 @@ impl Interner {
             self.entry_mut(id).uses += 1;
             return id;
         }
-        let entry = Entry { text: text.into(), hash, uses: 1 };
+        let entry = Entry { text: text.into(), hash, uses: 1 | self.turn };
         self.bytes += heap(text.len());
         let id = match self.free.pop() {
             Some(id) => {
@@ -184,19 +209,30 @@ impl Interner {
         if let Some(owed) = &mut self.owed {
             return owed.push(id);
         }
+        let turn = self.turn;
         let entry = self.entry_mut(id);
         entry.uses -= 1;
-        if entry.uses == 0 {
+        if !entry.is_used() {
+            let is_saved = entry.uses == turn;
             let (text, hash) = (std::mem::take(&mut entry.text), entry.hash);
             self.bytes -= heap(text.len());
             self.index.remove(hash, id);
             self.free.push(id);
+            if let Some(capture) = self.capture.as_mut().filter(|_| !is_saved) {
+                capture.gone.push((id, text));
+            }
         }
     }
 
     /// One use more of a text that is in use.
     pub fn hold(&mut self, id: u32) {
         self.entry_mut(id).uses += 1;
+    }
+
+    /// More uses of texts, by their numbers.
+    pub fn hold_all(&mut self, uses: &[u64]) {
+        let entries = self.chunks.iter_mut().flatten();
+        entries.zip(uses).for_each(|(entry, uses)| entry.uses += uses);
     }
 
     /// How many numbers have been given out.
@@ -206,7 +242,7 @@ impl Interner {
 
     /// The texts in use, in order.
     pub fn order(&self) -> TextOrder {
-        let mut ids: Vec<u32> = (0..self.len() as u32).filter(|&id| self.entry(id).uses > 0).collect();
+        let mut ids: Vec<u32> = (0..self.len() as u32).filter(|&id| self.entry(id).is_used()).collect();
         ids.sort_unstable_by(|&a, &b| self.text(a).cmp(self.text(b)));
         let mut places = vec![ABSENT; self.len()];
         for (place, &id) in ids.iter().enumerate() {
@@ -218,7 +254,7 @@ impl Interner {
     /// Takes in a text that nothing uses yet; its number, which is the count of those before it where it was not there.
     pub fn load(&mut self, text: &str) -> u32 {
         let id = self.acquire(text);
-        self.entry_mut(id).uses = 0;
+        self.entry_mut(id).uses = self.turn;
         id
     }
 
@@ -229,17 +265,43 @@ impl Interner {
 
     /// A text that nothing uses.
     pub fn unused(&self) -> Option<&str> {
-        self.chunks.iter().flatten().find(|entry| entry.uses == 0).map(|entry| &*entry.text)
+        self.chunks.iter().flatten().find(|entry| !entry.is_used()).map(|entry| &*entry.text)
     }
 
     /// Frees what has been taken in and nothing uses.
     pub fn drop_unused(&mut self) {
         for id in 0..self.len() as u32 {
-            if self.entry(id).uses == 0 && self.index.find(self.entry(id).hash, |other| other == id).is_some() {
+            if !self.entry(id).is_used() && self.index.find(self.entry(id).hash, |other| other == id).is_some() {
                 self.hold(id);
                 self.release(id);
             }
         }
+    }
+
+    /// The texts as they are now are to be saved, while others come and some leave.
+    pub fn begin_capture(&mut self) {
+        debug_assert!(self.capture.is_none(), "one at a time");
+        self.turn ^= TURN;
+        self.capture = Some(Capture { next: 0, end: self.len() as u32, gone: Vec::new() });
+    }
+
+    /// Saves so many texts more, and those that were let go; true when all are.
+    pub fn save_some(&mut self, texts: usize, mut save: impl FnMut(u32, &str)) -> bool {
+        let Some(mut capture) = self.capture.take() else { return true };
+        capture.gone.drain(..).for_each(|(id, text)| save(id, &text));
+        let to = capture.end.min(capture.next.saturating_add(u32::try_from(texts).unwrap_or(u32::MAX)));
+        let turn = self.turn;
+        for id in capture.next..to {
+            let entry = self.entry_mut(id);
+            if entry.is_used() && (entry.uses ^ turn) & TURN != 0 {
+                entry.uses ^= TURN;
+                save(id, &entry.text);
+            }
+        }
+        capture.next = to;
+        let is_done = to == capture.end;
+        self.capture = Some(capture).filter(|_| !is_done);
+        is_done
     }
 
     pub fn text(&self, id: u32) -> &str {

@@ -31,6 +31,14 @@ struct Chunk {
     age: u32,
 }
 
+/// How far blocks have been passed over: a chunk, the word in it, and the chunk's age when it was begun.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    chunk: usize,
+    word: usize,
+    age: u32,
+}
+
 /// Blocks of a size class that have been freed, with the age of their chunk then. The first of them is used first: where keys leave in the
 /// order in which they came, the chunks after it become empty and can be given back.
 type Freed = VecDeque<(Reference, u32)>;
@@ -174,6 +182,27 @@ impl Slab {
             self.emptied = Some((number, word + block));
             if first & FREED == 0 {
                 return Some(Self::reference(number, word));
+            }
+        }
+    }
+
+    /// The next block in use, while blocks are cut and freed: each that stays where it is is met once.
+    pub fn next_block(&self, place: &mut Place) -> Option<Reference> {
+        loop {
+            let chunk = self.chunks.get(place.chunk)?;
+            if place.word == 0 {
+                place.age = chunk.age;
+            }
+            let first = chunk.words.get(place.word).copied().unwrap_or_default();
+            // What is in a chunk that was given back meanwhile has come after.
+            if first == 0 || chunk.age != place.age {
+                *place = Place { chunk: place.chunk + 1, word: 0, age: 0 };
+                continue;
+            }
+            let reference = Self::reference(place.chunk, place.word);
+            place.word += (first >> WORDS_BITS) as usize & 0x7F_FFFF;
+            if first & FREED == 0 {
+                return Some(reference);
             }
         }
     }

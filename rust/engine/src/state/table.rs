@@ -24,18 +24,23 @@ use crate::plan::TablePlan;
 const BUSY_MIN: usize = RUN / 2;
 /// Events that leave, and events that are folded, in one call at most.
 const STEPS_MAX: usize = 2 * RUN;
-/// Of so many keys the most idle one goes where room is needed.
-const EVICTED_AMONG: usize = 64;
 /// A log is measured again after so many events.
 const MEASURED_EVERY: u8 = 16;
 
+mod captured;
 mod carried;
 mod course;
+mod idle;
+mod log_captured;
 mod saved;
 mod settle;
 mod spilled;
 
 pub(crate) use super::slab::Reference;
+use captured::Capture;
+pub(crate) use captured::Saved;
+pub(crate) use idle::Idle;
+pub(super) use log_captured::LogCapture;
 pub(crate) use saved::Loading;
 pub(crate) use spilled::{Elsewhere, Leaving, key_in};
 
@@ -51,6 +56,10 @@ pub(crate) struct Table {
     empty: Box<[u64]>,
     scratch: Scratch,
     moving: Vec<u64>,
+    /// `Header::TURN`, or 0: turns with each state that is written while events come.
+    turn: u64,
+    /// What saves it.
+    capture: Option<Box<Capture>>,
     /// Keys that left because nothing could see them any more.
     pub expired: u64,
 }
@@ -68,16 +77,6 @@ impl<'a> Key<'a> {
     }
 }
 
-/// A key that may have to go for others.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Idle {
-    /// Time of its newest event.
-    pub newest: i64,
-    due: i64,
-    hash: u64,
-    reference: Reference,
-}
-
 impl Table {
     /// The top bits of its keys' hashes are the number of the shard; `evicts` when idle keys may have to go before nothing can see them.
     pub fn new(plan: &TablePlan, shard_bits: u32, idle_after: Option<i64>, evicts: bool) -> Self {
@@ -93,6 +92,8 @@ impl Table {
             empty: vec![0; plan.shape.words_of(0)].into_boxed_slice(),
             scratch: Scratch::new(),
             moving: Vec::new(),
+            turn: 0,
+            capture: None,
             expired: 0,
         }
     }
@@ -180,6 +181,7 @@ impl Table {
             }
             return;
         };
+        self.save_first(plan, reference);
         self.fold(plan, reference, mark, texts);
         let header = Header(self.slab.block(reference)[0]);
         if header.busy() {
@@ -217,6 +219,9 @@ impl Table {
         let extra = self.extras.get_mut(number);
         let busy = extra.busy.as_mut().expect("a busy key has a log");
         let at = busy.upper_bound(record.times()[0]);
+        if let Some(capture) = &mut extra.capture {
+            capture.save_from(plan, busy, at);
+        }
         busy.insert(plan, at, record, texts);
         // Mostly the first run has not gone as a whole.
         let gone = if busy.gone_before(mark.saturating_sub(plan.reach)) || plan.moving {
@@ -226,6 +231,9 @@ impl Table {
             0
         };
         if gone > 0 {
+            if let Some(capture) = &mut extra.capture {
+                capture.save_to(plan, busy, busy.first() + gone as u64);
+            }
             busy.drop_front(plan, gone, texts, |run, index, texts| release_texts(plan, run, index, texts));
         }
         if busy.len() < BUSY_MIN {
@@ -288,7 +296,7 @@ impl Table {
     }
 
     fn create(&mut self, plan: &TablePlan, key: Key<'_>, record: Run<'_>) -> Reference {
-        let header = Header::new(self.has_extras(plan), key.bytes.len());
+        let header = Header(Header::new(self.has_extras(plan), key.bytes.len()).0 | self.turn);
         let (reference, words) = self.slab.allocate(header.run() + plan.shape.words_of(1));
         let block = self.slab.block_mut(reference);
         for (word, bytes) in block[1..header.after_key()].iter_mut().zip(key.bytes.chunks(8)) {
@@ -384,6 +392,7 @@ impl Table {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let number = number_of(block, header).expect("a busy key has an extra");
+        self.save_rest(plan, number);
         let extra = self.extras.get_mut(number);
         let busy = extra.busy.take().expect("a busy key has a log");
         if let Some(past) = &mut extra.past {
@@ -447,6 +456,7 @@ impl Table {
             let elsewhere = fetch(self, hash, texts);
             let due = |reference| self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after));
             if let Some(reference) = self.index.find(hash, |reference| due(reference) < mark) {
+                self.save_first(plan, reference);
                 if self.thin_out(plan, reference, texts) {
                     if let Some(expiry) = &mut self.expiry {
                         expiry.put(hash, mark.saturating_sub(1));
@@ -472,46 +482,15 @@ impl Table {
         let Some(number) = number_of(block, Header(block[0])) else { return false };
         let extra = self.extras.get_mut(number);
         let Some(busy) = extra.busy.as_mut().filter(|busy| busy.len() > STEPS_MAX) else { return false };
+        if let Some(capture) = &mut extra.capture {
+            capture.save_to(plan, busy, busy.first() + STEPS_MAX as u64);
+        }
         busy.drop_front(plan, STEPS_MAX, texts, |run, index, texts| release_texts(plan, run, index, texts));
         if let Some(past) = &mut extra.past {
             // What is dropped here unfolded lies before all that a row to come sees.
             past.folded = past.folded.max(busy.first());
         }
         true
-    }
-
-    /// Takes the key out of the waiting that has been idle for longest, about: the first of whom that is known, or the most idle of those looked
-    /// at. It is to be put back or evicted.
-    pub fn most_idle(&mut self, plan: &TablePlan) -> Option<Idle> {
-        let mut oldest: Option<Idle> = None;
-        for _ in 0..EVICTED_AMONG {
-            let Some((hash, end)) = self.expiry.as_mut()?.pop_first() else { break };
-            let Some(reference) = self.index.find(hash, |_| true) else { continue };
-            let newest = self.newest(plan, reference);
-            let due = newest.saturating_add(due_after(plan, self.idle_after));
-            // Keys that have had events since they were put in are put where they belong now.
-            let mut other = Some(Idle { newest, due, hash, reference });
-            if oldest.is_none_or(|oldest| newest < oldest.newest) {
-                std::mem::swap(&mut oldest, &mut other);
-            }
-            other.into_iter().for_each(|idle| self.wait(idle));
-            if due < end {
-                break;
-            }
-        }
-        oldest
-    }
-
-    /// Puts it back.
-    pub fn wait(&mut self, idle: Idle) {
-        if let Some(expiry) = &mut self.expiry {
-            expiry.put(idle.hash, idle.due);
-        }
-    }
-
-    /// Lets it go.
-    pub fn evict(&mut self, plan: &TablePlan, idle: Idle, texts: &mut Interner) {
-        self.remove(plan, idle.hash, idle.reference, texts);
     }
 
     /// Time of the newest event of a key.
@@ -531,6 +510,10 @@ impl Table {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
         let number = number_of(block, header);
+        if let Some(number) = number {
+            self.save_rest(plan, number);
+        }
+        let block = self.slab.block(reference);
         if !header.busy() {
             let run = run_of(block, header, plan);
             (0..run.len()).for_each(|index| release_texts(plan, run, index, texts));

@@ -36,7 +36,8 @@ impl Table {
         let mut texts = Interner::owing();
         let Scratch { groups, columns } = scratch;
         groups.clear();
-        if self.idle_after.is_none() && many.together() {
+        // A state that is being saved is changed row by row.
+        if self.idle_after.is_none() && self.capture.is_none() && many.together() {
             groups.make(own);
             self.answer_groups(many, own, groups, columns, answered);
         }

@@ -1,7 +1,7 @@
 //! The log of a key after many rows, changed at once: what has gone is left, what has come is put in, in the form that one row after the other
 //! would have brought it to.
 
-use super::super::block::{Header, note, number_of, release_texts};
+use super::super::block::{Header, note_all, number_of, release_texts};
 use super::super::busy::Busy;
 use super::super::interner::Interner;
 use super::super::many::{Form, Group, Own};
@@ -36,7 +36,7 @@ impl Table {
                     let number = number_of(self.slab.block(now), Header(self.slab.block(now)[0]));
                     let number = number.expect("a busy key has an extra");
                     let busy = self.extras.get_mut(number).busy.as_mut().expect("a busy key has a log");
-                    (logged..end).for_each(|event| busy.append(plan, row(event), 0, texts));
+                    (logged..end).for_each(|event| busy.push(plan, row(event), 0, texts));
                     if first > 0 {
                         busy.drop_front(plan, first as usize, texts, |_, _, _| ());
                     }
@@ -54,8 +54,8 @@ impl Table {
                     for event in first.max(logged)..end {
                         RunMut { words, shape: plan.shape, room }.append(len, row(event), 0);
                         len += 1;
-                        note(plan, words, room, len, len - 1);
                     }
+                    note_all(plan, words, room, len);
                     block[0] = header.with_len(len).0;
                     return;
                 }
@@ -73,10 +73,10 @@ impl Table {
                 if let Some(log) = group.old.map(|old| self.log_of(plan, old).0) {
                     for event in first..logged {
                         let (run, index) = log.at(log.first() + u64::from(event));
-                        busy.append(plan, run, index, texts);
+                        busy.push(plan, run, index, texts);
                     }
                 }
-                (first.max(logged)..end).for_each(|event| busy.append(plan, row(event), 0, texts));
+                (first.max(logged)..end).for_each(|event| busy.push(plan, row(event), 0, texts));
                 self.new_busy(now, busy)
             }
         };
@@ -102,7 +102,6 @@ impl Table {
         let mut add = |run: Run<'_>, index: usize| {
             RunMut { words: &mut moving, shape, room }.append(len, run, index);
             len += 1;
-            note(plan, &mut moving, room, len, len - 1);
         };
         if let Some(log) = old.map(|old| self.log_of(plan, old).0) {
             for event in kept {
@@ -111,7 +110,8 @@ impl Table {
             }
         }
         records.for_each(|record| add(record, 0));
-        let header = Header::new(false, Header(self.slab.block(now)[0]).key_bytes());
+        note_all(plan, &mut moving, room, len);
+        let header = self.header_like(now);
         let (new, words) = self.copy_key(now, header, shape.words_of(room));
         let block = self.slab.block_mut(new);
         block[header.run()..][..moving.len()].copy_from_slice(&moving);
@@ -122,7 +122,7 @@ impl Table {
 
     /// A block with the key of another one, and a log.
     fn new_busy(&mut self, now: Reference, busy: Box<Busy>) -> Reference {
-        let header = Header(Header::new(false, Header(self.slab.block(now)[0]).key_bytes()).0 | Header::BUSY);
+        let header = Header(self.header_like(now).0 | Header::BUSY);
         let (new, words) = self.copy_key(now, header, 0);
         let number = self.extras.add();
         let block = self.slab.block_mut(new);
@@ -131,6 +131,11 @@ impl Table {
         self.extras.get_mut(number).busy = Some(busy);
         self.measure_anew(number);
         new
+    }
+
+    /// The header of a block for the same key.
+    fn header_like(&self, other: Reference) -> Header {
+        Header(Header::new(false, Header(self.slab.block(other)[0]).key_bytes()).0 | self.turn)
     }
 
     /// A block with the key of another one and room for a run.

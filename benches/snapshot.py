@@ -1,0 +1,126 @@
+"""How long a push takes while a checkpoint of all state is written, beside pushes without one, by turns in one run.
+
+`python benches/snapshot.py [MB]` prints a table for so many megabytes of state, 1,000 by default (minutes, four times
+the memory). A checkpoint is written by another thread, to a file; pushes are one after the other, of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from gates import quantiles
+from workloads import Cards, cards, cards_30
+
+MB = 1_000_000
+EVENTS_A_STEP = 500_000
+TURNS = 5
+PUSHES = 100_000
+SAMPLED_EVERY = 256
+
+
+def engine_of(size_bytes: int) -> tuple[Any, Cards, int]:
+    """An engine whose state has at least so many bytes, events, and how many of them it has taken."""
+    from fastfeat import Engine
+
+    engine, taken = Engine(cards_30()), 0
+    events = cards(max(EVENTS_A_STEP, size_bytes // 60) + 20 * PUSHES, keys=max(20_000, size_bytes // 1_500))
+    while engine.stats()["state_bytes"] < size_bytes and taken < len(events.ts) - 10 * PUSHES:
+        stop = min(taken + EVENTS_A_STEP // 5, len(events.ts) - 10 * PUSHES)
+        engine.push_batch(events.table(taken, stop))
+        taken = stop
+    return engine, events, taken
+
+
+def resident_bytes() -> int:
+    """What the process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Pushes:
+    """Pushes events one by one, and notes how long each takes."""
+
+    def __init__(self, engine: Any, events: Cards, start: int, delay: Any = lambda function: function) -> None:
+        self.engine, self.events, self.at, self.delay = engine, events, start, delay
+
+    def ready(self, count: int) -> list[bytes]:
+        events = self.events.dicts(self.at, self.at + count)
+        self.at += count
+        return [json.dumps(event).encode() for event in events]
+
+    def times(self, messages: list[bytes], until: threading.Event | None = None) -> tuple[list[float], int]:
+        """Seconds of each push, until an event is set or there are no more; and how many bytes were held at most."""
+        push, clock, found, held = self.engine.push_json, time.perf_counter, [], resident_bytes()
+        if until is not None:
+            push = self.delay(push)
+        for number, message in enumerate(messages):
+            begin = clock()
+            push(message)
+            found.append(clock() - begin)
+            if until is not None and until.is_set():
+                break
+            if number % SAMPLED_EVERY == 0:
+                held = max(held, resident_bytes())
+        return found, held
+
+
+def turn(pushes: Pushes, path: Path, count: int) -> dict[str, Any]:
+    """So many pushes at most without a checkpoint, then as many while one is written."""
+    engine = pushes.engine
+    without, _ = pushes.times(pushes.ready(count))
+    messages, over, seconds = pushes.ready(count), threading.Event(), []
+    state, held = engine.stats()["state_bytes"], resident_bytes()
+
+    def write() -> None:
+        begin = time.perf_counter()
+        engine.checkpoint(path)
+        seconds.append(time.perf_counter() - begin)
+        over.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while_written, most = pushes.times(messages, over)
+    thread.join()
+    grown = engine.stats()["state_bytes"] - state
+    instant_ns, longest_ns = engine._held_ns()
+    return {
+        "without": without,
+        "while_written": while_written,
+        "seconds": seconds[0],
+        "instant_us": instant_ns / 1e3,
+        "longest_us": longest_ns / 1e3,
+        "extra_share": max(0, most - held - grown) / state,
+        "bytes": path.stat().st_size,
+    }
+
+
+def main(size_bytes: int) -> None:
+    """Measures and prints."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("FASTFEAT_SNAPSHOT_FOLDER")) as folder:
+        engine, events, taken = engine_of(size_bytes)
+        pushes = Pushes(engine, events, taken)
+        turns = [turn(pushes, Path(folder) / "state.ff", PUSHES) for _ in range(TURNS)]
+    held, last = engine.stats()["state_bytes"], turns[-1]
+    print(f"{held / MB:,.0f} MB of state, {taken:,} events; a file of {last['bytes'] / MB:,.0f} MB")
+    print(f"{'':14}{'pushes':>10}{'p50 us':>10}{'p99 us':>10}{'p99.9 us':>10}{'max us':>10}")
+    for name in ("without", "while_written"):
+        seconds = sorted(second for each in turns for second in each[name])
+        row = quantiles(seconds)
+        print(f"{name:14}{len(seconds):>10,}" + "".join(f"{value:>10,.1f}" for value in row.values()))
+    for number, unit, scale in (
+        ("seconds", "s: a checkpoint", 1),
+        ("instant_us", "us: the instant", 1),
+        ("longest_us", "us: the longest hold", 1),
+        ("extra_share", "% of the state: extra memory", 100),
+    ):
+        print(f"{max(each[number] for each in turns) * scale:>14,.2f} {unit}, at most of {TURNS}")
+
+
+if __name__ == "__main__":
+    main(int(float(sys.argv[1]) * MB) if len(sys.argv) > 1 else 1_000 * MB)

@@ -1,0 +1,129 @@
+"""A checkpoint that is written while other threads push: the state of one instant, and the engine does not notice."""
+
+import threading
+
+import fastfeat as ff
+import pytest
+from fastfeat import Engine, Stream, col, count
+from harness import row_bits
+
+EVENTS = 6_000
+PAYMENTS = Stream(
+    "payments",
+    {"ts": ff.Timestamp("us"), "card": ff.String(), "shop": ff.String(nullable=True), "x": ff.Float64()},
+    time="ts",
+    lateness="30us",
+)
+
+
+def features():
+    x = col("x")
+    return PAYMENTS.features(
+        x.agg("count", "sum", "std", "max").over("card", "2ms", "20ms"),
+        shops=col("shop").n_unique().over("card", "20ms"),
+        middle=x.median().over("shop", "10ms"),
+        total=x.sum().over("card"),
+        newest=col("shop").last_k(3).over("shop"),
+        session=count().over("card", ff.session("20us")),
+    )
+
+
+def event(place):
+    """Cards come and leave, a few shops have thousands of events, one event in seven is out of order."""
+    behind = place * 7 % 29 if place % 7 == 0 else 0
+    shop = None if place % 11 == 0 else f"shop {place // 400 % 5}"
+    return {
+        "ts": 1_000 + 5 * place - behind,
+        "card": f"c-{place * place % 97 + place // 500}",
+        "shop": shop,
+        "x": place / 8,
+    }
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+def test_each_file_is_the_state_of_an_instant(tmp_path, incremental):
+    shared, over, found = Engine(features()), threading.Event(), []
+
+    def push():
+        for place in range(EVENTS):
+            shared.push(event(place))
+        over.set()
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    while not over.is_set():
+        path = shared.checkpoint(tmp_path, keep=1, incremental=incremental)
+        restored = Engine.restore(features(), path)
+        found.append((restored.stats()["events"], restored._state()))
+    thread.join()
+    engine, pushed = Engine(features()), 0
+    for events, state in found:
+        for place in range(pushed, events):
+            engine.push(event(place))
+        pushed = events
+        assert engine._state() == state, f"after {events} events"
+    for place in range(pushed, EVENTS):
+        engine.push(event(place))
+    assert engine._state() == shared._state()
+    assert {events for events, _ in found} - {0, EVENTS}, "some were written in between"
+
+
+def test_who_goes_on_from_it_comes_to_the_same(tmp_path):
+    shared, begun = Engine(features()), threading.Event()
+
+    def push():
+        for place in range(EVENTS):
+            shared.push(event(place))
+            if place == EVENTS // 2:
+                begun.set()
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    begun.wait()
+    engine = Engine.restore(features(), shared.checkpoint(tmp_path / "state.ff"))
+    thread.join()
+    never = Engine(features())
+    begin = engine.stats()["events"]
+    for place in range(EVENTS):
+        row = never.push(event(place))
+        if place >= begin:
+            assert row_bits(engine.push(event(place))) == row_bits(row)
+    assert engine._state() == never._state() == shared._state()
+
+
+def test_checkpoints_of_several_threads_come_one_after_the_other(tmp_path):
+    engine, errors = Engine(features()), []
+    for place in range(2_000):
+        engine.push(event(place))
+
+    def write(name):
+        try:
+            engine.checkpoint(tmp_path / name)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(f"{number}.ff",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for place in range(2_000, 3_000):
+        engine.push(event(place))
+    for thread in threads:
+        thread.join()
+    assert not errors
+    for number in range(4):
+        restored = Engine.restore(features(), tmp_path / f"{number}.ff")
+        assert 2_000 <= restored.stats()["events"] <= 3_000
+
+
+def test_a_checkpoint_out_of_an_event_of_the_engine_is_refused(tmp_path):
+    engine = Engine(features())
+
+    class Reentrant:
+        def __float__(self):
+            engine.checkpoint(tmp_path / "state.ff")
+            return 0.5
+
+    with pytest.raises(RuntimeError, match="busy with an event"):
+        engine.push(event(0) | {"x": Reentrant()})
+    engine.push(event(0))
+    engine.checkpoint(tmp_path / "state.ff")
