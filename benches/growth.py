@@ -1,6 +1,7 @@
 """What an engine says that it holds, beside what its process really grew by: each work in a process of its own.
 
-Memory that something else gave back would hide what the state takes.
+Memory that something else gave back would hide what the state takes. One thread pushes: what batches on their way to others take, and the slack
+of each thread's allocator, is no state.
 `make bench-memory` prints the works below, up to ten million keys, as a table and fails where one is off.
 `python benches/growth.py '{"features": "cards_30", "keys": 1000000}'` prints the numbers of one as JSON.
 """
@@ -112,14 +113,14 @@ def probe(work: Work) -> dict:
     # What the first calls bring along is no state; their engine stays, so that nothing it gives back hides what comes.
     warm, first = ff.Engine(features), list(islice(Work(work.features, 5 * CHUNK, 1.0, 1.0).tables(), 5))
     for table in first:
-        warm.push_batch(table)
+        warm.push_batch(table, threads=1)
     options = {} if work.memory_limit is None else {"memory_limit": work.memory_limit, "on_limit": work.on_limit}
     engine, refused, tables = ff.Engine(features, **options), 0, work.tables()
     table = next(tables)
     before, grown, highest = resident_bytes(), 0, 0
     while table is not None:
         try:
-            engine.push_batch(table)
+            engine.push_batch(table, threads=1)
         except ff.MemoryLimit:
             refused += 1
         grown = resident_bytes() - before

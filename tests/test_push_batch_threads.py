@@ -25,10 +25,14 @@ FEATURES = PAYMENTS.features(
 ROWS = 12_000
 
 
-def table(seed=1):
+# So many that the rows of a key are answered together.
+MANY_ROWS = 70_000
+
+
+def table(seed=1, count=ROWS):
     rng = random.Random(seed)
     now, rows = 1_700_000_000_000_000, []
-    for _ in range(ROWS):
+    for _ in range(count):
         now += rng.randrange(200_000)
         rows.append(
             {
@@ -57,6 +61,20 @@ def test_threads_change_no_bit():
     later = {"ts": events["ts"][-1].as_py() + 1, "card": "card 1", "shop": "shop 1", "amount": 1.0}
     rows = [numpy.asarray(engine.push(later)).tobytes() for engine in [*engines, one_by_one]]
     assert len(set(rows)) == 1
+
+
+def test_rows_of_a_key_together_change_no_bit():
+    events = table(2, MANY_ROWS)
+    slices = [events.slice(start, 5_000) for start in range(0, MANY_ROWS, 5_000)]
+    apart = Engine(FEATURES)
+    wanted = pyarrow.concat_tables([apart.push_batch(part, threads=1) for part in slices])
+    for threads in (1, 2):
+        together = Engine(FEATURES)
+        assert together.push_batch(events, threads=threads).combine_chunks().equals(wanted.combine_chunks())
+        counters = [{**engine.stats(), "state_bytes": 0} for engine in (together, apart)]
+        assert counters[0] == counters[1]
+    later = {"ts": events["ts"][-1].as_py() + 1, "card": "card 1", "shop": "shop 1", "amount": 1.0}
+    assert numpy.asarray(together.push(later)).tobytes() == numpy.asarray(apart.push(later)).tobytes()
 
 
 def test_no_thread_is_refused():

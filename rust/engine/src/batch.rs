@@ -29,15 +29,16 @@ use step::{Answers, Step, Worker};
 
 /// Rows of a chunk: few where each is taken in by itself, many where those of a key are taken in together.
 const CHUNK: usize = 1_024;
-const CHUNK_MAX: usize = 65_536;
-/// Chunks of a batch, where they can be as many: the first and the last are not worked on beside others.
+const CHUNK_MIN: usize = 16 * CHUNK;
+const CHUNK_MAX: usize = 64 * CHUNK;
+/// Chunks of a batch on several threads, where they can be as many: the first and the last are not worked on beside others.
 const CHUNKS: usize = 8;
 /// Chunks on their way at most.
 const CHUNKS_MAX: usize = 3;
 /// Below so many rows threads cost more than they bring.
 const ROWS_MIN: usize = 4 * CHUNK;
-/// Below so many, on one thread, few keys have several.
-const TOGETHER_MIN: usize = 16 * CHUNK;
+/// Below so many few keys have several, and what the rows take on their way would be much beside the state.
+const TOGETHER_MIN: usize = CHUNK_MAX;
 
 /// Why a batch has ended early.
 #[derive(Debug)]
@@ -68,9 +69,31 @@ impl Engine {
         read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
         emit: &mut impl FnMut(&FeatureRow) -> Result<(), E>,
     ) -> Result<(), BatchError<E>> {
-        let gains = threads > 1 && rows >= ROWS_MIN || rows >= TOGETHER_MIN && self.goes_together(stream);
-        if gains && self.goes_in_steps(stream) {
-            return self.push_in_steps(stream, rows, threads, read, emit);
+        let chunk = if rows >= TOGETHER_MIN && self.goes_together(stream) {
+            if threads > 1 { (rows / CHUNKS).clamp(CHUNK_MIN, CHUNK_MAX) } else { CHUNK_MAX }
+        } else if threads > 1 && rows >= ROWS_MIN {
+            CHUNK
+        } else {
+            0
+        };
+        self.push_rows_by(chunk, stream, rows, threads, read, emit)
+    }
+
+    /// As `push_rows`, so many rows at a time where the features let it; 0 for a loop over `push`. Rows and state do not depend on it.
+    ///
+    /// # Errors
+    /// Those of `push_rows`.
+    pub fn push_rows_by<E>(
+        &mut self,
+        chunk: usize,
+        stream: usize,
+        rows: usize,
+        threads: usize,
+        read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
+        emit: &mut impl FnMut(&FeatureRow) -> Result<(), E>,
+    ) -> Result<(), BatchError<E>> {
+        if chunk > 0 && self.goes_in_steps(stream) {
+            return self.push_in_steps((stream, chunk), rows, threads, read, emit);
         }
         let mut event = Event::default();
         for row in 0..rows {
@@ -113,7 +136,7 @@ impl Engine {
 
     fn push_in_steps<E>(
         &mut self,
-        stream: usize,
+        (stream, chunk): (usize, usize),
         rows: usize,
         threads: usize,
         read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
@@ -136,7 +159,6 @@ impl Engine {
                 scope.spawn(move || worker.serve(&inbox, &outbox));
                 lines.push(Line { to, from });
             }
-            let chunk = if self.goes_together(stream) { (rows / CHUNKS).clamp(CHUNK, CHUNK_MAX) } else { CHUNK };
             let event = Event::default();
             let mut batch =
                 Batch { stream, plan: &plan, steps: &steps, owners: &owners, lines, chunk, event, failed: None };

@@ -43,6 +43,18 @@ fn payments(seed: u64, count: usize, cards: u64, disorder: u64) -> Vec<Raw> {
 
 /// The rows of a batch, and what ended it.
 fn batch(engine: &mut Engine, events: &[Raw], threads: usize, rows_max: usize) -> (Vec<String>, Option<String>) {
+    let chunk = if threads == 1 { 0 } else { 1_024 };
+    batch_by(chunk, engine, events, threads, rows_max)
+}
+
+/// The same, so many rows at a time.
+fn batch_by(
+    chunk: usize,
+    engine: &mut Engine,
+    events: &[Raw],
+    threads: usize,
+    rows_max: usize,
+) -> (Vec<String>, Option<String>) {
     let schema = engine.plan().clone();
     let mut next = events.iter();
     let mut read = |event: &mut Event| -> Result<(), EventError> {
@@ -50,7 +62,7 @@ fn batch(engine: &mut Engine, events: &[Raw], threads: usize, rows_max: usize) -
         json::decode(&schema.streams[0].schema, text.as_bytes(), event)
     };
     let mut rows = Vec::new();
-    let outcome = engine.push_rows(0, events.len(), threads, &mut read, &mut |row| {
+    let outcome = engine.push_rows_by(chunk, 0, events.len(), threads, &mut read, &mut |row| {
         if rows.len() == rows_max {
             return Err("enough");
         }
@@ -159,7 +171,7 @@ fn rows_of_a_key_together_equal_the_loop() {
             let all = answered_together(&windows);
             let chosen = if seed < 100 { all } else { some(&all, seed, 1 + seed as usize % 13) };
             let plan = compile(&chosen, disorder as i64, "reject").expect("each of them compiles");
-            let events = plain_payments(seed, 18_000, cards, disorder, odd);
+            let events = plain_payments(seed, 9_000, cards, disorder, odd);
             let mut alone = Engine::new(Arc::clone(&plan));
             let wanted: Vec<String> = events
                 .iter()
@@ -170,9 +182,9 @@ fn rows_of_a_key_together_equal_the_loop() {
                     format!("{:?}", alone.row())
                 })
                 .collect();
-            for threads in [1, 2] {
+            for (threads, chunk) in [(1, 5_000), (2, 1_024), (1, 100)] {
                 let mut together = Engine::new(Arc::clone(&plan));
-                let (found, ended) = batch(&mut together, &events, threads, usize::MAX);
+                let (found, ended) = batch_by(chunk, &mut together, &events, threads, usize::MAX);
                 let wrong = found.iter().zip(&wanted).position(|(a, b)| a != b);
                 assert!(
                     wrong.is_none() && ended.is_none() && found.len() == wanted.len(),

@@ -3,6 +3,7 @@
 #[expect(dead_code, reason = "what the other tests of checkpoints use")]
 mod memory_disk;
 mod stopping;
+mod together;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,11 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fastfeat_engine::checkpoint::{Request, Shared, Snapshot};
+use fastfeat_engine::codec::json;
 use fastfeat_engine::engine::{Engine, OnLimit, Options};
 use fastfeat_engine::plan::Plan;
 use memory_disk::MemoryDisk;
 use proptest::prelude::*;
 use stopping::{Random, Raw, bytes, compile, counts, events, features, push, restored, some};
+use together::{answered_together, plain_payments};
 
 const OFFSETS: &str = r#"{"payments-0":7}"#;
 
@@ -105,6 +108,64 @@ fn keys_that_leave_meanwhile_are_written() {
         for (from, size, steps) in [(1_400, 1, 1), (1_490, 1, 2), (1_500, 400, 1), (700, 1, 1), (0, 1, 1)] {
             assert_unnoticed(&plan, &options, &many, from, (size, steps));
         }
+    }
+}
+
+/// Pushes all events at once; their rows.
+fn push_batch(engine: &mut Engine, events: &[Raw], threads: usize) -> Vec<String> {
+    let plan = Arc::clone(engine.plan());
+    let (mut next, mut rows) = (events.iter(), Vec::new());
+    engine
+        .push_rows_by(
+            4_000,
+            0,
+            events.len(),
+            threads,
+            &mut |event| {
+                let (_, text) = next.next().expect("as many are read as there are");
+                json::decode(&plan.streams[0].schema, text.as_bytes(), event)
+            },
+            &mut |row| {
+                rows.push(format!("{row:?}"));
+                Ok::<(), ()>(())
+            },
+        )
+        .expect("valid and in order");
+    rows
+}
+
+#[test]
+fn batches_in_between_are_unnoticed_too() {
+    for (seed, cards, threads) in [(1, 60, 1), (2, 3, 2), (3, 700, 2)] {
+        let plan = compile(&some(&answered_together(&[9, 90, 1_200]), seed, 14), 0, "reject").expect("each compiles");
+        let events = plain_payments(seed, 51_000, cards, 0, 3_000);
+        let (mut engine, mut never) = (Engine::new(Arc::clone(&plan)), Engine::new(Arc::clone(&plan)));
+        let mut file = Vec::new();
+        let mut then = Vec::new();
+        let mut snapshot = None;
+        // It begins before the second batch, is half done at the third, and has ended at the last.
+        for (number, batch) in events.chunks(17_000 / 2).enumerate() {
+            if number == 1 {
+                then = bytes(&engine);
+                snapshot = Some(Snapshot::begin(&mut engine, OFFSETS, &mut file).expect("memory takes it"));
+            }
+            let is_last = number == 4;
+            while let Some(begun) = &mut snapshot
+                && number > 1
+            {
+                let is_done = begun.step_of(&mut engine, 2_000).expect("memory takes it");
+                if is_done {
+                    snapshot.take().expect("it was begun").end().expect("memory takes it");
+                } else if !is_last {
+                    break;
+                }
+            }
+            let wanted = push_batch(&mut never, batch, 1);
+            assert!(push_batch(&mut engine, batch, threads) == wanted, "batch {number} of {seed}");
+        }
+        assert!(bytes(&engine) == bytes(&never), "the engine did not notice");
+        let stopped = restored(&plan, Options::default(), &file).expect("what was written is read");
+        assert!(bytes(&stopped) == then, "the file is the state of its instant");
     }
 }
 
