@@ -62,6 +62,22 @@ impl<'a> Input<'a> {
         T::decode(self)
     }
 
+    /// The next words, as many as there is room for.
+    #[inline]
+    pub fn words(&mut self, words: &mut [u64]) -> Result<(), Broken> {
+        let (bytes, _) = self.take(size_of_val(words))?.as_chunks();
+        words.iter_mut().zip(bytes).for_each(|(word, &bytes)| *word = u64::from_le_bytes(bytes));
+        Ok(())
+    }
+
+    /// The next halves of words, as many as there is room for.
+    #[inline]
+    pub fn halves(&mut self, halves: &mut [u32]) -> Result<(), Broken> {
+        let (bytes, _) = self.take(size_of_val(halves))?.as_chunks();
+        halves.iter_mut().zip(bytes).for_each(|(half, &bytes)| *half = u32::from_le_bytes(bytes));
+        Ok(())
+    }
+
     /// How many things follow, of at least so many bytes each.
     pub fn count(&mut self, bytes_each: usize) -> Result<usize, Broken> {
         let count: u64 = self.read()?;

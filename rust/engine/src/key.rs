@@ -67,6 +67,21 @@ impl KeyIndex {
             .map(|&(_, reference)| reference)
     }
 
+    /// Makes room in each part for what it will have at least of so many keys: parts come to the sizes that they would have grown to.
+    pub fn reserve(&mut self, keys: u64) {
+        let share = keys / self.shards.len() as u64;
+        let least = share.saturating_sub(4 * share.isqrt()) as usize;
+        for shard in &mut self.shards {
+            let before = shard.allocation_size();
+            shard.reserve(least.saturating_sub(shard.len()), |&(h, _)| spread(h));
+            let after = shard.allocation_size();
+            if after != before {
+                self.bytes = self.bytes + heap(after) - heap(before);
+                self.largest = self.largest.max(after);
+            }
+        }
+    }
+
     /// Adds a reference that is not there.
     pub fn insert(&mut self, hash: u64, reference: u32) {
         let short = hash as u32;

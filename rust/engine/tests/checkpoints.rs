@@ -45,6 +45,18 @@ fn every_aggregation_over_every_window_goes_on() {
 }
 
 #[test]
+fn a_log_of_thousands_of_events_goes_on() {
+    let long = |mut feature: Json| {
+        feature["expression"]["window"]["length_ns"] = 1_000_000_000.into();
+        feature
+    };
+    let first = |feature: &&Json| feature["name"].as_str().is_some_and(|name| name.ends_with("_0"));
+    let all: Vec<Json> = features().iter().filter(first).cloned().map(long).collect();
+    let plan = compile(&all, 20, "emit").expect("each of them compiles");
+    assert_goes_on(&plan, &Options::default(), &events(3, 9_000, 1, 20), &[3_000, 4_500, 8_950]);
+}
+
+#[test]
 fn keys_that_leave_leave_after_a_restart_too() {
     let all = features();
     let rolling: Vec<Json> =
@@ -186,9 +198,43 @@ fn payloads_with_right_checksums_and_wrong_bytes_never_panic() {
 }
 
 fn restored_anyhow(plan: &Arc<Plan>, bytes: &[u8]) -> Result<Engine, String> {
-    Engine::read_checkpoint(plan, Options::default(), &mut &bytes[..], bytes.len() as u64, "memory")
+    let threads = [1, 1, 1, 1, 1, 1, 2, 3][bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>() % 8];
+    Engine::read_checkpoint(plan, Options::default(), threads, &mut &bytes[..], bytes.len() as u64, "memory")
         .map(|read| read.0)
         .map_err(|error| error.to_string())
+}
+
+fn read_by(plan: &Arc<Plan>, threads: usize, bytes: &[u8]) -> Result<Engine, String> {
+    Engine::read_checkpoint(plan, Options::default(), threads, &mut &bytes[..], bytes.len() as u64, "memory")
+        .map(|read| read.0)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn how_many_threads_read_changes_nothing() {
+    let plan = compile(&some(&features(), 9, 30), 10, "emit").expect("each compiles");
+    let mut engine = Engine::new(Arc::clone(&plan));
+    events(9, 6_000, 500, 12).iter().for_each(|event| drop(push(&mut engine, event)));
+    let whole = bytes(&engine);
+    let mut elsewhere = sections(&whole);
+    // Keys that are said to be of another shard than theirs are taken in all the same.
+    elsewhere.iter_mut().filter(|section| section.0[0] == 7).for_each(|section| section.1[0] ^= 5);
+    let elsewhere = joined(&whole[..12], &elsewhere);
+    let mut damaged = sections(&whole);
+    // Of several faults the first of the file is told.
+    for section in damaged.iter_mut().filter(|section| section.0[0] == 7).skip(2).step_by(3) {
+        section.1.truncate(section.1.len() - 1);
+    }
+    let damaged = joined(&whole[..12], &damaged);
+    let told = read_by(&plan, 1, &damaged).expect_err("sections that end too early");
+    for threads in 1..6 {
+        let read = read_by(&plan, threads, &whole).expect("what was written is read");
+        assert!(bytes(&read) == whole, "{threads} threads come to the same state");
+        assert_eq!(read.stats().state_bytes, read_by(&plan, 1, &whole).expect("read").stats().state_bytes);
+        let read = read_by(&plan, threads, &elsewhere).expect("no shard is wrong");
+        assert!(bytes(&read) == whole, "{threads} threads put keys where they belong");
+        assert_eq!(read_by(&plan, threads, &damaged).expect_err("damage"), told, "{threads} threads");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::disk::{self, Disk, Failed, Over};
 use super::folder::{self, Chain, Listed, name_of};
 use super::increment::{self, Increment};
+use super::parts;
 use super::read::{self, Full};
 use super::sections::Sealed;
 use super::target::{Target, Unwritten, unwritten};
@@ -392,7 +393,7 @@ fn open_full(
     missing: CheckpointFault,
 ) -> Result<Full, CheckpointError> {
     let (mut input, length) = open(disk, path, missing)?;
-    read::read(plan, options.clone(), &mut input, length).map_err(placed(path))
+    read::read(plan, options.clone(), parts::threads_for(length), &mut input, length).map_err(placed(path))
 }
 
 fn open_increment(

@@ -15,6 +15,7 @@ mod increment;
 mod inspect;
 mod keys;
 mod layout;
+mod parts;
 mod read;
 mod sections;
 mod shared;
@@ -137,18 +138,20 @@ impl Engine {
         write::write(self, offsets, false, out).map(|_| ())
     }
 
-    /// An engine from so many bytes of a checkpoint, and its offsets; `place` says in errors where they come from.
+    /// An engine from so many bytes of a checkpoint, and its offsets; `place` says in errors where they come from. Uses so many threads at most,
+    /// one more to read: the engine is the same.
     ///
     /// # Errors
     /// As `restore`.
     pub fn read_checkpoint(
         plan: &Arc<Plan>,
         options: Options,
+        threads: usize,
         input: &mut dyn Read,
         length: u64,
         place: &str,
     ) -> Result<(Self, String), CheckpointError> {
-        read::read(plan, options, input, length)
+        read::read(plan, options, threads, input, length)
             .map(|read| (read.engine, read.offsets))
             .map_err(placed(Path::new(place)))
     }

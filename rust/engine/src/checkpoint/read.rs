@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::changes::changes;
 use super::format::{Kind, SHARDED_VERSION, UNORDERED_VERSION};
 use super::layout::layout;
+use super::parts;
 use super::sections::{Fault, Reader, Sealed, broken, damaged, refused, spilled};
-use super::steps;
 use crate::definition::Definition;
 use crate::encode::{Broken, Input};
 use crate::engine::{Engine, Options};
@@ -22,6 +22,9 @@ use crate::window::zone;
 /// A text takes so many bytes at least: its length.
 const TEXT_BYTES_MIN: u64 = 8;
 
+/// A key has so many bytes at least: its length, the room of its run, how many events, whether it has a past.
+const KEY_BYTES_MIN: u64 = 11;
+
 /// What a file holds.
 pub(super) struct Full {
     pub engine: Engine,
@@ -32,8 +35,14 @@ pub(super) struct Full {
     pub goes_on: bool,
 }
 
-/// Reads a whole file of so many bytes.
-pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, length: u64) -> Result<Full, Fault> {
+/// Reads a whole file of so many bytes, by so many threads at most.
+pub(super) fn read(
+    plan: &Arc<Plan>,
+    options: Options,
+    threads: usize,
+    input: &mut dyn Read,
+    length: u64,
+) -> Result<Full, Fault> {
     let mut sections = Reader::begin(input, length)?;
     sections.expect(Kind::Identity, 0)?;
     let identity = broken(Kind::Identity, Identity::read(&sections.payload))?;
@@ -59,16 +68,18 @@ pub(super) fn read(plan: &Arc<Plan>, options: Options, input: &mut dyn Read, len
     if announced.texts > length / TEXT_BYTES_MIN {
         return damaged(format!("{} texts are announced in a file of {length} bytes", announced.texts));
     }
+    // Where memory has a limit, it is to be asked for as keys come.
+    if engine.options.memory_limit.is_none() {
+        let most = sections.left() / KEY_BYTES_MIN;
+        engine.tables.iter_mut().zip(&announced.keys).for_each(|(table, &keys)| table.reserve(keys.min(most)));
+    }
     let numbers = texts(&mut engine, announced.texts, &mut sections)?;
     if sections.version < UNORDERED_VERSION {
         for (index, &wanted) in announced.keys.iter().enumerate() {
             ordered_keys(&mut engine, index, wanted, &numbers, &mut sections)?;
         }
     } else {
-        let loadings = keys(&mut engine, &announced.keys, &numbers, &mut sections)?;
-        for (index, loading) in loadings.iter().enumerate() {
-            steps::read(&mut engine.tables[index], &plan.tables[index], index as u32, loading, &mut sections)?;
-        }
+        parts::read(&mut engine, &announced.keys, &numbers, threads, &mut sections)?;
     }
     if let Some(text) = engine.interner.unused() {
         let text: String = text.chars().take(40).collect();
@@ -236,31 +247,6 @@ fn texts(engine: &mut Engine, wanted: u64, sections: &mut Reader<'_>) -> Result<
             return Ok(numbers);
         }
     }
-}
-
-/// The keys of all tables, shards and tables in any order.
-fn keys(
-    engine: &mut Engine,
-    wanted: &[u64],
-    numbers: &Numbers,
-    sections: &mut Reader<'_>,
-) -> Result<Vec<Loading>, Fault> {
-    let mut loadings: Vec<Loading> = wanted.iter().map(|_| Loading::default()).collect();
-    while loadings.iter().zip(wanted).any(|(loading, &wanted)| (loading.keys() as u64) < wanted) {
-        let header = sections.next()?;
-        let index = header.number as usize;
-        if header.kind != Kind::Keys || index >= wanted.len() {
-            return damaged(format!("a section `{}` {index} stands where keys have to", header.kind.name()));
-        }
-        let mut input = Input::new(&sections.payload);
-        // Its shard, of so many, is for who reads them side by side.
-        let _: (u32, u32) = broken(Kind::Keys, input.read())?;
-        load_keys(engine, index, &mut loadings[index], numbers, input)?;
-        if loadings[index].keys() as u64 > wanted[index] {
-            return more_keys(engine, index, wanted[index]);
-        }
-    }
-    Ok(loadings)
 }
 
 fn load_keys(

@@ -197,11 +197,10 @@ impl<'a> Reader<'a> {
         };
         let name = header.kind.name();
         // Held against the file before anything is made for it.
-        if header.length > self.length.saturating_sub(self.at) {
+        if header.length > self.left() {
             return self.ends_early(&format!("the section `{name}`"));
         }
         let mut payload = std::mem::take(&mut self.payload);
-        payload.clear();
         payload.resize(header.length as usize, 0);
         self.fill(&mut payload, &format!("the section `{name}`"))?;
         self.payload = payload;
@@ -273,6 +272,11 @@ impl<'a> Reader<'a> {
         Ok(Sealed { bytes: self.at, seal: seal(counted.0, self.headers) })
     }
 
+    /// How many bytes are left.
+    pub fn left(&self) -> u64 {
+        self.length.saturating_sub(self.at)
+    }
+
     /// How many bytes have been read.
     pub fn at(&self) -> u64 {
         self.at
@@ -284,5 +288,9 @@ impl<'a> Reader<'a> {
 }
 
 pub(super) fn broken<T>(kind: Kind, result: Result<T, Broken>) -> Result<T, Fault> {
-    result.or_else(|broken| damaged(format!("in the section `{}`: {broken}", kind.name())))
+    result.map_err(|broken| broken_in(kind, &broken))
+}
+
+pub(super) fn broken_in(kind: Kind, broken: &Broken) -> Fault {
+    Fault { fault: CheckpointFault::Damaged, message: format!("in the section `{}`: {broken}", kind.name()) }
 }

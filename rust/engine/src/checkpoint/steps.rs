@@ -3,12 +3,9 @@
 use std::io;
 
 use super::format::{Kind, SECTION_BYTES};
-use super::sections::{Fault, Reader, Writer, broken, damaged};
+use super::sections::Writer;
 use crate::encode::{Broken, Encode, Input};
 use crate::key;
-use crate::plan::TablePlan;
-use crate::state::shards::Shards;
-use crate::state::table::Loading;
 
 /// Bytes before the steps: shard, of so many, the hash of a known text, ticks of a step, whether the shard goes on in the next section.
 const HEAD_BYTES: usize = 25;
@@ -73,44 +70,35 @@ impl Steps {
     }
 }
 
-/// Reads the steps of all shards of a table.
-pub(super) fn read(
-    table: &mut Shards,
-    plan: &TablePlan,
-    number: u32,
-    loading: &Loading,
-    sections: &mut Reader<'_>,
-) -> Result<(), Fault> {
-    let (mut shard, mut of, mut listed) = (0, 1, 0);
-    while shard < of {
-        sections.expect(Kind::Expiry, number)?;
-        let mut input = Input::new(&sections.payload);
-        let (head, (hash, step_ticks)): ((u32, u32), (u64, i64)) = broken(Kind::Expiry, input.read())?;
-        if head.0 != shard || (head.1 != of && shard > 0) {
-            return damaged(format!(
-                "the steps of shard {} of {} stand where those of {shard} have to",
-                head.0, head.1
-            ));
-        }
-        of = head.1;
-        table.resume_steps((shard as usize, of as usize), step_ticks);
-        let goes_on: bool = broken(Kind::Expiry, input.read())?;
-        if hash == known_hash() {
-            listed += broken(Kind::Expiry, steps(table, plan, &mut input))?;
-        }
-        shard += u32::from(!goes_on);
-    }
-    table.look_at_others(plan, loading, listed);
-    Ok(())
+/// What stands before the steps of a section.
+pub(super) struct Head {
+    pub shard: u32,
+    pub of: u32,
+    /// Whether keys had the hashes that they have here.
+    pub same_hashes: bool,
+    pub step_ticks: i64,
+    pub goes_on: bool,
 }
 
-/// The steps of a section, and how many keys they have.
-fn steps(table: &mut Shards, plan: &TablePlan, input: &mut Input<'_>) -> Result<u64, Broken> {
+impl Head {
+    /// It, and where the steps begin.
+    pub fn read(payload: &[u8]) -> Result<(Self, usize), Broken> {
+        let mut input = Input::new(payload);
+        let (shard, of): (u32, u32) = input.read()?;
+        let (hash, step_ticks): (u64, i64) = input.read()?;
+        let goes_on = input.read()?;
+        let head = Self { shard, of, same_hashes: hash == known_hash(), step_ticks, goes_on };
+        Ok((head, payload.len() - input.left()))
+    }
+}
+
+/// Shows the keys of a section, by when their step begins and their hash; how many there are.
+pub(super) fn each(input: &mut Input<'_>, mut show: impl FnMut(i64, u64)) -> Result<u64, Broken> {
     let mut listed = 0;
     while input.left() > 0 {
         let begin = input.read()?;
         for _ in 0..input.count(8)? {
-            table.look_again(plan, input.read()?, Some(begin));
+            show(begin, input.read()?);
             listed += 1;
         }
     }

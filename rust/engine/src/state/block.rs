@@ -4,7 +4,7 @@ use super::interner::{ABSENT, Interner};
 use super::lane::{each, kept};
 use super::run::{RUN, Run, RunMut, bits};
 use crate::definition::FieldKind;
-use crate::plan::{FlagPlan, LanePlan, Place, TablePlan};
+use crate::plan::{FlagPlan, LanePlan, LogColumn, Place, TablePlan};
 
 /// Steps in which room for events grows.
 pub(super) const ROOM: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, RUN];
@@ -131,6 +131,45 @@ pub(super) fn note(plan: &TablePlan, words: &mut [u64], room: usize, len: usize,
             }
         }
     }
+}
+
+/// Flags that depend on other events of the run, of all of them.
+pub(super) fn note_all(plan: &TablePlan, words: &mut [u64], room: usize, len: usize) {
+    for (flag, flag_plan) in plan.flags.iter().enumerate() {
+        let run = Run::new(words, plan.shape, room, len);
+        let set = match *flag_plan {
+            FlagPlan::Mask { .. } => continue,
+            FlagPlan::Session { gap } => {
+                let pairs = run.times().windows(2).enumerate();
+                let begins = pairs.filter(|(_, pair)| pair[1].saturating_sub(pair[0]) > gap);
+                begins.fold(bits(0, len.min(1)), |set, (index, _)| set | 2 << index)
+            }
+            FlagPlan::Newest { lane } => {
+                let LanePlan::Distinct { column, mask, .. } = plan.lanes[lane] else {
+                    unreachable!("only distinct counts have such a flag")
+                };
+                newest(&plan.columns[column], run, kept(run, mask, 0, len))
+            }
+        };
+        *RunMut { words, shape: plan.shape, room }.flag_mut(flag) = set;
+    }
+}
+
+/// Which of some records are the newest of their values.
+fn newest(column: &LogColumn, run: Run<'_>, kept: u32) -> u32 {
+    let (mut values, mut met, mut set) = ([0; RUN], 0, 0);
+    let mut left = kept;
+    while left != 0 {
+        let index = 31 - left.leading_zeros() as usize;
+        left ^= 1 << index;
+        let value = column.identity(run, index);
+        if !values[..met].contains(&value) {
+            values[met] = value;
+            met += 1;
+            set |= 1 << index;
+        }
+    }
+    set
 }
 
 /// Numbers of the texts of a record.

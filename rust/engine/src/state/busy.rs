@@ -27,7 +27,7 @@ use crate::plan::{FlagPlan, LanePlan, Shape, TablePlan};
 mod bytes;
 mod saved;
 
-pub(super) use saved::POSITION_MAX;
+pub(super) use saved::{Met, POSITION_MAX};
 
 const RUN_BITS: u64 = RUN as u64;
 /// So many events are stepped over one by one.

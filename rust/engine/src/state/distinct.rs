@@ -9,6 +9,13 @@ pub(super) struct LastSeen {
 }
 
 impl LastSeen {
+    /// Of values, none twice, and their last positions.
+    pub fn of(seen: &[(u64, u64)]) -> Self {
+        let mut last = Values::for_few(seen.len());
+        seen.iter().for_each(|&(value, position)| _ = last.update(value, position, |_| ()));
+        Self { last }
+    }
+
     pub fn get(&self, value: u64) -> Option<u64> {
         self.last.get(value)
     }

@@ -37,6 +37,8 @@ impl TextOrder {
 pub(crate) enum Texts<'a> {
     Used(&'a mut Interner, &'a Numbers),
     Kept(&'a Interner),
+    /// As `Used`, by one of several threads: it counts the uses, by the numbers here.
+    Counted(&'a Interner, &'a Numbers, &'a mut [u64]),
 }
 
 /// What the numbers of a checkpoint's texts are here.
@@ -88,19 +90,21 @@ impl Texts<'_> {
     pub fn get(&self) -> &Interner {
         match self {
             Self::Used(texts, _) => texts,
-            Self::Kept(texts) => texts,
+            Self::Kept(texts) | Self::Counted(texts, ..) => texts,
         }
     }
 
     /// The number here of a text that a record uses.
     pub fn hold(&mut self, there: u64) -> Result<u32, Broken> {
         let here = u32::try_from(there).ok().and_then(|there| match self {
-            Self::Used(_, numbers) => numbers.here(there),
+            Self::Used(_, numbers) | Self::Counted(_, numbers, _) => numbers.here(there),
             Self::Kept(texts) => Some(there).filter(|&id| (id as usize) < texts.len()),
         });
         let Some(here) = here else { return Err(Broken(format!("an event has text {there}, which is not there"))) };
-        if let Self::Used(texts, _) = self {
-            texts.hold(here);
+        match self {
+            Self::Used(texts, _) => texts.hold(here),
+            Self::Counted(_, _, uses) => uses[here as usize] += 1,
+            Self::Kept(_) => {}
         }
         Ok(here)
     }
@@ -223,6 +227,12 @@ impl Interner {
     /// One use more of a text that is in use.
     pub fn hold(&mut self, id: u32) {
         self.entry_mut(id).uses += 1;
+    }
+
+    /// More uses of texts, by their numbers.
+    pub fn hold_all(&mut self, uses: &[u64]) {
+        let entries = self.chunks.iter_mut().flatten();
+        entries.zip(uses).for_each(|(entry, uses)| entry.uses += uses);
     }
 
     /// How many numbers have been given out.

@@ -3,6 +3,8 @@
 //! A run has room for at most 32 records, so that a flag of all of them is 32 bits. Keys with few events are one run; busy ones are many;
 //! an event on its way in is a run of one.
 
+use std::ops::Range;
+
 use crate::plan::Shape;
 
 /// Records of one run at most.
@@ -85,9 +87,25 @@ impl RunMut<'_> {
         bytemuck::cast_slice_mut(&mut self.words[self.shape.words * self.room..])
     }
 
-    pub fn set_flag(&mut self, flag: usize, index: usize, value: bool) {
+    /// Some places of a column of 64 bits.
+    pub fn column_mut(&mut self, word: usize, places: Range<usize>) -> &mut [u64] {
+        &mut self.words[word * self.room..][..self.room][places]
+    }
+
+    /// Some places of a column of 32 bits.
+    pub fn half_mut(&mut self, half: usize, places: Range<usize>) -> &mut [u32] {
+        let room = self.room;
+        &mut self.narrow()[half * room..][..room][places]
+    }
+
+    /// A flag of all records, a bit each.
+    pub fn flag_mut(&mut self, flag: usize) -> &mut u32 {
         let at = self.shape.halves * self.room + flag;
-        let bits = &mut self.narrow()[at];
+        &mut self.narrow()[at]
+    }
+
+    pub fn set_flag(&mut self, flag: usize, index: usize, value: bool) {
+        let bits = self.flag_mut(flag);
         *bits = *bits & !(1 << index) | u32::from(value) << index;
     }
 

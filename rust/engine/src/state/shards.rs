@@ -163,10 +163,21 @@ impl Shards {
         input: &mut Input<'_>,
         texts: &mut Texts<'_>,
     ) -> Result<(), Broken> {
+        let (hash, key) = Self::next_key(input)?;
+        self.of_mut(hash).load_key(plan, loading, (hash, key), input, texts)
+    }
+
+    /// The bytes of the key that comes next, and their hash.
+    pub fn next_key<'a>(input: &mut Input<'a>) -> Result<(u64, &'a [u8]), Broken> {
         let length = input.count(1)?;
         let key = input.take(length)?;
-        let hash = key::hash(key);
-        self.of_mut(hash).load_key(plan, loading, (hash, key), input, texts)
+        Ok((key::hash(key), key))
+    }
+
+    /// Makes room in the index for so many keys, or somewhat less.
+    pub fn reserve(&mut self, keys: u64) {
+        let share = keys / self.shards.len() as u64;
+        self.shards.iter_mut().for_each(|shard| shard.reserve(share));
     }
 
     /// How many shards there are.

@@ -28,6 +28,13 @@ fn hash_of(met: &(u64, u64)) -> u64 {
 }
 
 impl Values {
+    /// For so many values, as far as they fit into one table.
+    pub fn for_few(values: usize) -> Self {
+        let one = Part::with_capacity(values.min(ONE_MAX));
+        let bytes = heap(one.allocation_size());
+        Self { one, bytes, ..Self::default() }
+    }
+
     #[inline]
     fn part(&self, hash: u64) -> &Part {
         if self.parts.is_empty() { &self.one } else { &self.parts[(hash >> PART_SHIFT) as usize % PARTS] }

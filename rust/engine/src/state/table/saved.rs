@@ -4,9 +4,10 @@
 //! a run is written, so that an engine that was stopped drops events when one that was not does.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
-use super::super::block::{Header, NO_EXTRA, note, number_of, room_in, run_of};
-use super::super::busy::{Busy, POSITION_MAX};
+use super::super::block::{Header, NO_EXTRA, note_all, number_of, room_in, run_of};
+use super::super::busy::{Busy, Met, POSITION_MAX};
 use super::super::expiry::Expiry;
 use super::super::interner::{ABSENT, TextOrder, Texts};
 use super::super::log::Log;
@@ -26,8 +27,7 @@ const BUSY: u8 = 0;
 pub(crate) struct Loading {
     /// Hashes of the keys, in the order in which they came.
     pub hashes: Vec<u64>,
-    /// A run with room for a whole one.
-    words: Vec<u64>,
+    met: Met,
 }
 
 impl Table {
@@ -109,6 +109,11 @@ impl Table {
         Header(self.slab.block(reference)[0]).room()
     }
 
+    /// Makes room in the index for so many keys, or somewhat less.
+    pub fn reserve(&mut self, keys: u64) {
+        self.index.reserve(keys);
+    }
+
     /// Reads what is kept of a key that is not there yet, and holds its texts.
     pub fn load_key(
         &mut self,
@@ -139,7 +144,7 @@ impl Table {
         let (reference, ends) = if room == BUSY {
             self.load_busy(plan, loading, key, input, texts)?
         } else {
-            self.load_run(plan, loading, key, usize::from(room), input, texts)?
+            self.load_run(plan, key, usize::from(room), input, texts)?
         };
         if input.read()? {
             let Some(number) = self.extra_of(plan, reference) else {
@@ -189,7 +194,6 @@ impl Table {
     fn load_run(
         &mut self,
         plan: &TablePlan,
-        loading: &mut Loading,
         key: &[u8],
         room: usize,
         input: &mut Input<'_>,
@@ -199,16 +203,16 @@ impl Table {
         if room > RUN || len > room {
             return Err(Broken(format!("a run of {len} events has room for {room}")));
         }
-        let from = load_records(plan, &mut loading.words, len, i64::MIN, input, texts)?;
         let header = Header(Header::new(self.has_extras(plan), key.len()).0 | self.turn);
         let (reference, words) = self.block_for(header, key, plan.shape.words_of(room));
-        let block = self.slab.block_mut(reference);
-        let run = &mut block[header.run()..words];
-        for index in 0..len {
-            RunMut { words: run, shape: plan.shape, room }.insert(index, index, from, index);
-            note(plan, run, room, index + 1, index);
+        let run = &mut self.slab.block_mut(reference)[header.run()..words];
+        let into = &mut RunMut { words: &mut *run, shape: plan.shape, room };
+        if let Err(broken) = load_records(plan, into, 0..len, i64::MIN, input, texts) {
+            self.slab.release(reference, words);
+            return Err(broken);
         }
-        block[0] = header.with_block(room, words).with_len(len).0;
+        note_all(plan, run, room, len);
+        self.slab.block_mut(reference)[0] = header.with_block(room, words).with_len(len).0;
         Ok((reference, (0, len as u64)))
     }
 
@@ -226,15 +230,14 @@ impl Table {
             return Err(Broken(format!("a log of positions {first} to {end}")));
         }
         let mut busy = Box::new(Busy::begin(plan, first, texts.get()));
-        let (mut at, mut time) = (first, i64::MIN);
-        while at < end {
-            let from = (at % RUN as u64) as usize;
-            let len = (RUN - from).min((end - at) as usize);
-            let run = load_records(plan, &mut loading.words, len, time, input, texts)?;
-            (0..len).for_each(|index| busy.append(plan, run, index, texts.get()));
-            time = run.times()[len - 1];
-            at += len as u64;
+        let mut time = i64::MIN;
+        while busy.end() < end {
+            busy.extend((end - busy.end()) as usize, |run, places| {
+                time = load_records(plan, run, places, time, input, texts)?;
+                Ok(time)
+            })?;
         }
+        busy.settle(plan, &mut loading.met, texts.get());
         let header = Header(Header::new(self.has_extras(plan), key.len()).0 | Header::BUSY | self.turn);
         let (reference, words) = self.block_for(header, key, 0);
         let number = self.extras.add();
@@ -264,10 +267,14 @@ impl Table {
 
     /// A key of this hash is to be looked at at this time, or when it is due.
     pub fn look_again(&mut self, plan: &TablePlan, hash: u64, time: Option<i64>) {
-        let due = || self.index.find(hash, |_| true).map(|reference| self.newest(plan, reference));
-        let due = || due().map(|newest| newest.saturating_add(due_after(plan, self.idle_after)));
-        // One that has gone to disk meanwhile is looked at first.
-        let time = time.or_else(due).unwrap_or(i64::MIN);
+        if self.expiry.is_none() {
+            return;
+        }
+        let time = time.unwrap_or_else(|| {
+            // One that has gone to disk meanwhile is looked at first.
+            let Some(reference) = self.index.find(hash, |_| true) else { return i64::MIN };
+            self.newest(plan, reference).saturating_add(due_after(plan, self.idle_after))
+        });
         if let Some(expiry) = &mut self.expiry {
             expiry.put(hash, time);
         }
@@ -323,39 +330,36 @@ pub(super) fn save_records(
     }
 }
 
-/// Reads records into a run, and holds their texts. None is earlier than `after`.
-fn load_records<'a>(
-    plan: &'a TablePlan,
-    words: &'a mut Vec<u64>,
-    len: usize,
+/// Reads records into these places of a run, which are empty, and holds their texts. None is earlier than `after`; the time of the last.
+fn load_records(
+    plan: &TablePlan,
+    run: &mut RunMut<'_>,
+    places: Range<usize>,
     after: i64,
     input: &mut Input<'_>,
     texts: &mut Texts<'_>,
-) -> Result<Run<'a>, Broken> {
-    let shape = plan.shape;
-    words.clear();
-    words.resize(shape.words_of(RUN), 0);
-    let mut run = RunMut { words, shape, room: RUN };
+) -> Result<i64, Broken> {
+    let len = places.len();
+    let times = run.column_mut(0, places.clone());
+    input.words(times)?;
     let mut last = after;
-    for index in 0..len {
-        let time: i64 = input.read()?;
-        if time < last {
+    for &time in &*times {
+        if (time as i64) < last {
             return Err(Broken::new("the events of a key are not in the order of their times"));
         }
-        run.words[index] = time as u64;
-        last = time;
+        last = time as i64;
     }
     for column in &plan.columns {
-        for index in 0..len {
-            match column.place {
-                Place::Word(0) => {}
-                Place::Word(word) => run.words[word * RUN + index] = input.read()?,
-                Place::Half(half) => {
-                    let mut value: u32 = input.read()?;
-                    if column.kind == FieldKind::String && value != ABSENT {
-                        value = texts.hold(u64::from(value))?;
+        match column.place {
+            Place::Word(0) => {}
+            Place::Word(word) => input.words(run.column_mut(word, places.clone()))?,
+            Place::Half(half) => {
+                let values = run.half_mut(half, places.clone());
+                input.halves(values)?;
+                if column.kind == FieldKind::String {
+                    for text in values.iter_mut().filter(|text| **text != ABSENT) {
+                        *text = texts.hold(u64::from(*text))?;
                     }
-                    run.set_half(half, index, value);
                 }
             }
         }
@@ -363,8 +367,8 @@ fn load_records<'a>(
     for (flag, flag_plan) in plan.flags.iter().enumerate() {
         if let FlagPlan::Mask { .. } = flag_plan {
             let set: u32 = input.read()?;
-            (0..len).for_each(|index| run.set_flag(flag, index, set >> index & 1 == 1));
+            *run.flag_mut(flag) |= (set & bits(0, len)) << places.start;
         }
     }
-    Ok(Run::new(words, shape, RUN, len))
+    Ok(last)
 }
