@@ -99,7 +99,7 @@ def bench(tmp_path, gates, delay_us, *benchmarks, **environment):
 def test_a_delay_in_a_call_fails_the_run(tmp_path, gate, delay_us, gate_closes):
     run = bench(tmp_path, f"[{gate[0]}]\n{gate[1]} = 15_000\n", delay_us, MEASURED_BY[gate])
     assert run.returncode == int(gate_closes), run.stdout + run.stderr
-    assert (f"FAILED gate {gate[0]}.{gate[1]}: measured 2" in run.stdout) == gate_closes, run.stdout
+    assert (f"FAILED gate {gate[0]}.{gate[1]}: measured " in run.stdout) == gate_closes, run.stdout
 
 
 RATIOS = [gate for gate in MEASURED_BY if gate[1] == "ratio_to_plain" and gate[0] != "one_window_more_online"]
