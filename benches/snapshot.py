@@ -30,7 +30,7 @@ def engine_of(size_bytes: int) -> tuple[Any, Cards, int]:
     from fastfeat import Engine
 
     engine, taken = Engine(cards_30()), 0
-    events = cards(max(EVENTS_A_STEP, size_bytes // 60) + 20 * PUSHES, keys=max(20_000, size_bytes // 1_500))
+    events = cards(max(EVENTS_A_STEP, size_bytes // 25) + 20 * PUSHES, keys=max(20_000, size_bytes // 1_500))
     while engine.stats()["state_bytes"] < size_bytes and taken < len(events.ts) - 10 * PUSHES:
         stop = min(taken + EVENTS_A_STEP // 5, len(events.ts) - 10 * PUSHES)
         engine.push_batch(events.table(taken, stop))

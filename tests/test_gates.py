@@ -61,6 +61,7 @@ MEASURED_BY = {
     ("late_events_online", "ratio_to_sorted"): "test_ratios.py::test_late_events",
     ("increment_batch", "mb_per_million"): "test_checkpoint.py::test_increments",
     ("increment_batch", "s_per_million"): "test_checkpoint.py::test_increments",
+    ("restore_batch", "ratio_to_read"): "test_checkpoint.py::test_restore",
     ("while_written_online", "p99_9_us"): "test_checkpoint.py::test_while_written",
     ("while_written_online", "longest_share"): "test_checkpoint.py::test_while_written",
 }
@@ -98,7 +99,7 @@ def bench(tmp_path, gates, delay_us, *benchmarks, **environment):
 def test_a_delay_in_a_call_fails_the_run(tmp_path, gate, delay_us, gate_closes):
     run = bench(tmp_path, f"[{gate[0]}]\n{gate[1]} = 15_000\n", delay_us, MEASURED_BY[gate])
     assert run.returncode == int(gate_closes), run.stdout + run.stderr
-    assert (f"FAILED gate {gate[0]}.{gate[1]}: measured 2" in run.stdout) == gate_closes, run.stdout
+    assert (f"FAILED gate {gate[0]}.{gate[1]}: measured " in run.stdout) == gate_closes, run.stdout
 
 
 RATIOS = [gate for gate in MEASURED_BY if gate[1] == "ratio_to_plain" and gate[0] != "one_window_more_online"]
@@ -121,6 +122,15 @@ def test_a_delay_in_what_is_compared_with_fastfeat_itself_closes_its_gates(tmp_p
     assert run.returncode == 1, run.stdout + run.stderr
     for name, number in names.items():
         assert f"FAILED gate {name}.{number}" in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize(("delay_us", "gate_closes"), [(0, False), (500_000, True)])
+def test_a_restore_that_waits_closes_its_gate(tmp_path, delay_us, gate_closes):
+    # A file of 500 events is read in some microseconds.
+    benchmark = MEASURED_BY["restore_batch", "ratio_to_read"]
+    run = bench(tmp_path, "[restore_batch]\nratio_to_read = 100\n", delay_us, benchmark)
+    assert run.returncode == int(gate_closes), run.stdout + run.stderr
+    assert ("FAILED gate restore_batch.ratio_to_read" in run.stdout) == gate_closes, run.stdout
 
 
 @pytest.mark.parametrize(("delay_us", "gate_closes"), [(0, False), (500_000, True)])

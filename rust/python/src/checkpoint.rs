@@ -1,9 +1,10 @@
 //! Writing an engine down while Python and the engine go on.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastfeat_engine::checkpoint::{Request, Shared, inspect};
 use fastfeat_engine::engine::Engine as Core;
@@ -17,6 +18,8 @@ use crate::place::{Place, StoreOptions};
 
 /// So often the writer lets others go before it, where some wait, until it takes its turn.
 const GIVEN_WAY_MAX: usize = 1_000;
+/// After so long with the engine, in all, the writer offers its processor to others.
+const HELD_MAX: Duration = Duration::from_millis(1);
 
 impl Engine {
     /// Writes a checkpoint. One at a time: another thread that wants one waits.
@@ -41,7 +44,7 @@ impl Engine {
         };
         let request = Request { path: &place.path, offsets, keep, incremental };
         // The engine takes events meanwhile.
-        py.detach(|| Core::checkpoint_shared(self, place.disk(), &request))
+        py.detach(|| Core::checkpoint_shared(&Beside::new(self), place.disk(), &request))
             .map_err(|error| errors::checkpoint(py, &error))
     }
 
@@ -53,29 +56,54 @@ impl Engine {
     }
 }
 
-impl Shared for Engine {
-    fn with<T>(&self, act: impl FnOnce(&mut Core) -> T) -> Option<T> {
-        let mut work = self.work.lock().ok()?;
+/// An engine that has a checkpoint of it written while others use it.
+struct Beside<'a> {
+    engine: &'a Engine,
+    /// For how long the engine has been had since the processor was given away.
+    held: Cell<Duration>,
+}
+
+impl<'a> Beside<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        Self { engine, held: Cell::new(Duration::ZERO) }
+    }
+
+    /// Has the engine, and says for how long.
+    fn timed<T>(&self, act: impl FnOnce(&mut Core) -> T) -> Option<(T, u64)> {
+        let mut work = self.engine.work.lock().ok()?;
         let begin = Instant::now();
         let had = act(&mut work.core);
-        self.held_ns.fetch_max(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let held = begin.elapsed();
+        drop(work);
+        self.held.set(self.held.get() + held);
+        Some((had, held.as_nanos() as u64))
+    }
+}
+
+impl Shared for Beside<'_> {
+    fn with<T>(&self, act: impl FnOnce(&mut Core) -> T) -> Option<T> {
+        let (had, held_ns) = self.timed(act)?;
+        self.engine.held_ns.fetch_max(held_ns, Ordering::Relaxed);
         Some(had)
     }
 
     fn at_instant<T>(&self, act: impl FnOnce(&mut Core) -> T) -> Option<T> {
-        let mut work = self.work.lock().ok()?;
-        let begin = Instant::now();
-        let had = act(&mut work.core);
-        self.instant_ns.store(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        self.held_ns.store(0, Ordering::Relaxed);
+        let (had, held_ns) = self.timed(act)?;
+        self.engine.instant_ns.store(held_ns, Ordering::Relaxed);
+        self.engine.held_ns.store(0, Ordering::Relaxed);
         Some(had)
     }
 
     fn give_way(&self) {
         let mut times = 0;
-        while self.waiting.load(Ordering::Relaxed) > 0 && times < GIVEN_WAY_MAX {
+        while self.engine.waiting.load(Ordering::Relaxed) > 0 && times < GIVEN_WAY_MAX {
             std::thread::yield_now();
             times += 1;
+        }
+        // Where processors are short this thread is to lose its own here rather than while it has the engine.
+        if self.held.get() >= HELD_MAX {
+            self.held.set(Duration::ZERO);
+            std::thread::yield_now();
         }
     }
 }

@@ -122,17 +122,18 @@ impl Engine {
                 "this engine is busy with an event that this call came out of: finish that one first, or use another engine",
             ));
         }
-        loop {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let work = loop {
             // A lock that is held without Python must not be waited for with it: whoever has it may need it.
-            self.waiting.fetch_add(1, Ordering::Relaxed);
             Python::attach(|py| py.detach(|| drop(self.work.lock())));
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
             match self.work.try_lock() {
-                Ok(work) => return Ok(work),
+                Ok(work) => break Ok(work),
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Poisoned(_)) => return Err(stopped()),
+                Err(TryLockError::Poisoned(_)) => break Err(stopped()),
             }
-        }
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        work
     }
 
     /// The stream that `stream=` names; the features' own by default.

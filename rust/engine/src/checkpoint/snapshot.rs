@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::state::table::Saved;
 
 /// Bytes of keys that one step saves, about; some microseconds.
-const STEP_BYTES: usize = 8 << 10;
+const STEP_BYTES: usize = 4 << 10;
 /// A text counts for so many bytes of keys, and a piece of a list of keys for so many.
 const TEXT_BYTES: usize = 32;
 const PIECE_BYTES: usize = 128;
