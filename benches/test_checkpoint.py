@@ -1,10 +1,11 @@
 """Increments of checkpoints: what a million events write, how long that takes, and how fast they are taken in again.
-And pushes while all state is written.
+An engine from a file; and pushes while all state is written.
 """
 
 from __future__ import annotations
 
 import time
+import zlib
 from statistics import median
 
 from gates import quantiles
@@ -52,6 +53,40 @@ def test_increments(record, tmp_path):
         s_per_million=seconds * 1e6 / count,
         replay_us=median(replays) * 1e6 / count,
     )
+
+
+def test_restore(record, delay, tmp_path):
+    """`cards-30`: an engine from a file, beside reading the same bytes and taking their CRC-32, by turns."""
+    from fastfeat import Engine
+
+    count = events_wanted()
+    events, features = cards(count, keys=200_000), cards_30()
+    engine = Engine(features)
+    engine.push_batch(events.table(0, count))
+    path = engine.checkpoint(tmp_path / "state.ff")
+
+    def timed(work):
+        begin, used = time.perf_counter(), time.process_time()
+        result = work(path)
+        return time.process_time() - used, time.perf_counter() - begin, result
+
+    restore = delay(lambda path: Engine.restore(features, path))
+    turns = [(timed(checked), timed(restore)) for _ in range(TURNS)]
+    assert turns[-1][1][2].stats()["keys"] == engine.stats()["keys"]
+    # Seconds of the processor, of all threads; the fastest of each, as the first restore of a process has its memory
+    # from the system, and not from the one before.
+    read_s, restore_s = (min(turn[which][0] for turn in turns) for which in (0, 1))
+    mb_per_s = path.stat().st_size / min(turn[1][1] for turn in turns) / 1e6
+    record("restore", "batch", events=count, ratio_to_read=restore_s / read_s, mb_per_s=mb_per_s)
+
+
+def checked(path):
+    """The CRC-32 of a file."""
+    found, buffer = 0, bytearray(1 << 20)
+    with path.open("rb", buffering=0) as file:
+        while read := file.readinto(buffer):
+            found = zlib.crc32(memoryview(buffer)[:read], found)
+    return found
 
 
 def test_while_written(record, delay, tmp_path):

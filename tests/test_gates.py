@@ -61,6 +61,7 @@ MEASURED_BY = {
     ("late_events_online", "ratio_to_sorted"): "test_ratios.py::test_late_events",
     ("increment_batch", "mb_per_million"): "test_checkpoint.py::test_increments",
     ("increment_batch", "s_per_million"): "test_checkpoint.py::test_increments",
+    ("restore_batch", "ratio_to_read"): "test_checkpoint.py::test_restore",
     ("while_written_online", "p99_9_us"): "test_checkpoint.py::test_while_written",
     ("while_written_online", "longest_share"): "test_checkpoint.py::test_while_written",
 }
@@ -121,6 +122,15 @@ def test_a_delay_in_what_is_compared_with_fastfeat_itself_closes_its_gates(tmp_p
     assert run.returncode == 1, run.stdout + run.stderr
     for name, number in names.items():
         assert f"FAILED gate {name}.{number}" in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize(("delay_us", "gate_closes"), [(0, False), (500_000, True)])
+def test_a_restore_that_waits_closes_its_gate(tmp_path, delay_us, gate_closes):
+    # A file of 500 events is read in some microseconds.
+    benchmark = MEASURED_BY["restore_batch", "ratio_to_read"]
+    run = bench(tmp_path, "[restore_batch]\nratio_to_read = 100\n", delay_us, benchmark)
+    assert run.returncode == int(gate_closes), run.stdout + run.stderr
+    assert ("FAILED gate restore_batch.ratio_to_read" in run.stdout) == gate_closes, run.stdout
 
 
 @pytest.mark.parametrize(("delay_us", "gate_closes"), [(0, False), (500_000, True)])

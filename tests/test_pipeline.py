@@ -44,6 +44,28 @@ source = Kafka("payments", stream=payments)
             lambda: ff.repartition("r", source, by="card", to=Kafka("b", format="arrow_ipc")),
             "leave the format of `to` out",
         ),
+        (lambda: Kafka("a", acks=0), "write 'all' or 1"),
+        (lambda: Kafka("a", acks=True), "write 'all' or 1"),
+        (lambda: Kafka("a", stream=payments, acks=1), "write it on the sink"),
+        (
+            lambda: Pipeline("p", features, sources=[source], sink=Kafka("out", acks=1)),
+            "confirmed by all replicas in sync, .* write guarantee='at_least_once'",
+        ),
+        (
+            lambda: Pipeline(
+                "p",
+                features,
+                sources=[source, Kafka("l", stream=logins)],
+                sink=Kafka("out", acks=1),
+                guarantee="at_least_once",
+            ),
+            "the journal of their order",
+        ),
+        (
+            lambda: Pipeline("p", features, sources=[source], dead_letters=Kafka("dead", acks=1)),
+            "write acks on the sink",
+        ),
+        (lambda: ff.repartition("r", source, by="card", to=Kafka("b", acks=1)), "write guarantee='at_least_once'"),
         (lambda: Pipeline("p", payments, sources=[source]), "is no FeatureSet"),
         (lambda: Pipeline("p", features, sources=["payments"]), "is no ff.Kafka"),
     ],

@@ -28,10 +28,13 @@ class Kafka:
     """A topic. As a source it has the stream whose events it carries; connections are settings of the worker.
 
     `start` says where a group that has never committed begins. `format` is how messages are read; of a sink, how rows
-    are written: JSON, or `AvroOutput`.
+    are written: JSON, or `AvroOutput`. `acks`, of a sink of an `at_least_once` pipeline, says who has to have a row
+    before its event counts as done: all replicas that are in sync, or with 1 the leader alone, which is sooner.
 
     >>> Kafka("scored")
     Kafka('scored')
+    >>> Kafka("scored", acks=1).acks
+    1
     """
 
     topic: str
@@ -39,6 +42,7 @@ class Kafka:
     stream: Stream | None = None
     format: Format | AvroOutput | str = "json"
     start: Literal["earliest", "latest"] = "earliest"
+    acks: Literal["all", 1] = "all"
 
     def __post_init__(self) -> None:
         place = f"topic {shown(self.topic)}"
@@ -48,6 +52,10 @@ class Kafka:
         if self.start not in STARTS:
             hint = nearest(str(self.start), STARTS)
             raise DefinitionError(place, f"start is {shown(self.start)};{hint} write `earliest` or `latest`")
+        if isinstance(self.acks, bool) or self.acks not in ("all", 1):
+            raise DefinitionError(place, f"acks is {shown(self.acks)}; write 'all' or 1")
+        if self.stream is not None and self.acks != "all":
+            raise DefinitionError(place, "acks is how rows are confirmed, and a source has none; write it on the sink")
         if isinstance(self.format, AvroOutput):
             if self.stream is not None:
                 raise DefinitionError(place, "AvroOutput is how rows are written; events are read by ff.Avro(...)")
@@ -130,6 +138,7 @@ class Pipeline:
         if all(one.name != self.features.stream.name for one in streams):
             raise DefinitionError(place, f"no source carries `{self.features.stream.name}`, which rows are made of")
         _check_formats(place, self.sink, self.dead_letters)
+        _check_acks(place, self.guarantee, self.sources, self.sink, self.dead_letters)
         topics = [each.topic for each in self.sources]
         outputs = [each.topic for each in (self.sink, self.dead_letters) if each is not None]
         for topic in topics + outputs:
@@ -159,6 +168,28 @@ def _check_formats(place: str, sink: Kafka | None, dead_letters: Kafka | None) -
         raise DefinitionError(place, f"{kind} is how events are read, and {sink!r} has rows; {way_out}")
     if dead_letters is not None and dead_letters.format != Json():
         raise DefinitionError(place, "dead letters are the bytes that were refused, as they were; leave format out")
+
+
+def _check_acks(
+    place: str, guarantee: str, sources: Sequence[Kafka], sink: Kafka | None, dead_letters: Kafka | None
+) -> None:
+    """What only one broker has may go with it: where that would break a promise, it is refused."""
+    if dead_letters is not None and dead_letters.acks != "all":
+        raise DefinitionError(place, "dead letters are confirmed as rows are; write acks on the sink")
+    if sink is None or sink.acks == "all":
+        return
+    if guarantee == "exactly_once":
+        raise DefinitionError(
+            place,
+            "acks=1 and guarantee='exactly_once': a transaction is confirmed by all replicas in sync, or a row might "
+            "be lost after its event counts as done; leave acks out, or write guarantee='at_least_once'",
+        )
+    if len(sources) > 1:
+        raise DefinitionError(
+            place,
+            "acks=1 and several sources: the journal of their order goes out with the rows, and without it the state "
+            "cannot be made again; leave acks out",
+        )
 
 
 @dataclass(frozen=True)
@@ -241,6 +272,7 @@ def repartition(
         raise DefinitionError(place, f"partitions is {shown(partitions)}; write how many, 1 or more")
     if guarantee not in GUARANTEES:
         raise DefinitionError(place, f"guarantee is {shown(guarantee)}; write one of {', '.join(GUARANTEES)}")
+    _check_acks(place, guarantee, (source,), to, dead_letters)
     return Repartition(
         name, source=source, by=fields, sink=to, dead_letters=dead_letters, partitions=partitions, guarantee=guarantee
     )

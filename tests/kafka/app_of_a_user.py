@@ -27,7 +27,8 @@ both = payments.features(
     all_payments=count().over("10m"),
 )
 SOURCES = [ff.Kafka(f"{NAME}.payments", stream=payments)]
-SINKS = {"sink": ff.Kafka(f"{NAME}.scored"), "dead_letters": ff.Kafka(f"{NAME}.dead")}
+ACKS = 1 if os.environ.get("SCENE_ACKS") == "1" else "all"
+SINKS = {"sink": ff.Kafka(f"{NAME}.scored", acks=ACKS), "dead_letters": ff.Kafka(f"{NAME}.dead")}
 FOLDER = os.environ.get("SCENE_CHECKPOINTS", "checkpoints")
 
 pipeline = ff.Pipeline(
@@ -47,6 +48,7 @@ by_merchant = ff.repartition(
     dead_letters=SINKS["dead_letters"],
     partitions=3,
 )
+SINKS["sink"] = ff.Kafka(f"{NAME}.scored")
 two_sources = ff.Pipeline(
     NAME,
     both,

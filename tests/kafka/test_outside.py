@@ -175,8 +175,10 @@ def test_a_disk_that_is_full_stops_no_events(scene):
     until(lambda: any((scene.folder / "checkpoints").rglob("*.ff")))
 
 
-def test_at_least_once_loses_nothing(scene, monkeypatch):
+@pytest.mark.parametrize("acks", ["all", "1"])
+def test_at_least_once_loses_nothing(scene, monkeypatch, acks):
     monkeypatch.setenv("SCENE_GUARANTEE", "at_least_once")
+    monkeypatch.setenv("SCENE_ACKS", acks)
     choose = random.Random(4)
     for number in range(3):
         scene.send(payments(600, seed=number, begin=600 * number))

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from fastfeat.protocol import Fault
 
@@ -130,7 +130,7 @@ class Publisher:
         """When the last messages were handed over to the producer: seconds of `perf_counter`."""
 
     def _options(self) -> dict[str, Any]:
-        return {}
+        return {"enable_idempotence": True}
 
     async def start(self) -> None:
         """Drops the producer there is and starts a new one."""
@@ -142,7 +142,6 @@ class Publisher:
             max_batch_size=self._batch_bytes,
             max_request_size=2 * BATCH_BYTES,
             compression_type=self._compression,
-            enable_idempotence=True,
             **self._connection,
             **self._options(),
         )
@@ -260,7 +259,8 @@ class Transactional(Publisher):
         self._id, self._group, self._timeout_ms = transactional_id, group, transaction_timeout_ms
 
     def _options(self) -> dict[str, Any]:
-        return {"transactional_id": self._id, "transaction_timeout_ms": self._timeout_ms}
+        own = {"transactional_id": self._id, "transaction_timeout_ms": self._timeout_ms}
+        return super()._options() | own
 
     async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
         await producer.begin_transaction()
@@ -284,12 +284,17 @@ class Plain(Publisher):
         connection: Mapping[str, Any],
         *,
         commit: Commit,
+        acks: Literal["all", 1] = "all",
         deadline_s: float,
         compression: str | None = None,
         pack: Pack | None = None,
     ) -> None:
         super().__init__(connection, deadline_s=deadline_s, compression=compression, pack=pack)
-        self._commit = commit
+        self._commit, self._acks = commit, acks
+
+    def _options(self) -> dict[str, Any]:
+        # A producer whose requests have numbers has them confirmed by all.
+        return super()._options() if self._acks == "all" else {"enable_idempotence": False, "acks": self._acks}
 
     async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
         await _all(await self._send(producer, batches))

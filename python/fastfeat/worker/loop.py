@@ -231,6 +231,7 @@ class Worker:
         return Plain(
             self._connection,
             commit=self._membership.commit,
+            acks="all" if self.pipeline.sink is None else self.pipeline.sink.acks,
             deadline_s=deadline_s,
             compression=settings.compression,
             pack=pack,

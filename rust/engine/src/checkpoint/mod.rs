@@ -15,6 +15,7 @@ mod increment;
 mod inspect;
 mod keys;
 mod layout;
+mod pages;
 mod parts;
 mod read;
 mod sections;

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use super::format::Kind;
+use super::pages::Pages;
 use super::sections::{Fault, Reader, broken, broken_in, damaged, spilled};
 use super::steps;
 use crate::encode::{Broken, Input};
@@ -140,14 +141,18 @@ pub(super) fn read(
     let mut taken: Vec<Taken> = wanted.iter().map(|_| Taken::default()).collect();
     let mut parts = Parts { sections, tables: wanted.len(), next: (0, 0, 1), has_steps: false };
     let mut first = parts.next(Vec::new())?;
+    // Where memory has a limit, not a page is to be there too early.
+    let left = parts.sections.left();
+    let mut pages = (engine.options.memory_limit.is_none() && left >= THREADS_BYTES_MIN).then(|| Pages::begin(left));
     let is_sharded = |part: &Part| part.of as usize == engine.tables[part.table].count() && part.of > 1;
     if threads > 1 && engine.spilling.is_none() && first.as_ref().is_some_and(is_sharded) {
-        let left = side_by_side(engine, plan, first, &mut parts, numbers, threads, &mut taken)?;
+        let left = side_by_side(engine, plan, first, &mut parts, numbers, (threads, pages), &mut taken)?;
         for part in left {
             take_in(engine, plan, &part, numbers, &mut taken)?;
         }
     } else {
         while let Some(part) = first {
+            pages.iter_mut().for_each(|pages| pages.prepare(part.payload.len()));
             take_in(engine, plan, &part, numbers, &mut taken)?;
             first = parts.next(part.payload)?;
         }
@@ -199,6 +204,7 @@ enum Back {
 /// The shards of one thread, by table and number.
 struct Owner<'a> {
     plan: &'a Plan,
+    pages: Option<Pages>,
     shards: Vec<Vec<Option<&'a mut Table>>>,
     texts: &'a Interner,
     numbers: &'a Numbers,
@@ -210,6 +216,7 @@ struct Owner<'a> {
 impl Owner<'_> {
     fn serve(mut self, inbox: Receiver<(usize, Part)>, outbox: Sender<Back>) -> (Vec<u64>, Vec<Taken>) {
         for (number, mut part) in inbox {
+            self.pages.iter_mut().for_each(|pages| pages.prepare(part.payload.len()));
             let back = match self.take_in(&part) {
                 Ok(None) => Back::Free(part.payload),
                 Ok(Some(left)) => {
@@ -268,7 +275,7 @@ fn side_by_side(
     first: Option<Part>,
     parts: &mut Parts<'_, '_>,
     numbers: &Numbers,
-    threads: usize,
+    (threads, pages): (usize, Option<Pages>),
     taken: &mut [Taken],
 ) -> Result<Vec<Part>, Fault> {
     let waiting_max = WAITING_BYTES + parts.sections.left() / SHARDS * (threads as u64 - 1);
@@ -285,7 +292,7 @@ fn side_by_side(
         let (outbox, back) = mpsc::channel();
         let serve = |shards| {
             let taken = counts.iter().map(|_| Taken::default()).collect();
-            let owner = Owner { plan, shards, texts, numbers, uses: uses.clone(), taken };
+            let owner = Owner { plan, pages, shards, texts, numbers, uses: uses.clone(), taken };
             let ((inbox, receiver), outbox) = (mpsc::channel(), outbox.clone());
             (inbox, scope.spawn(move || owner.serve(receiver, outbox)))
         };
