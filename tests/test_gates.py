@@ -138,7 +138,7 @@ def test_a_push_that_waits_for_a_checkpoint_closes_its_gates(tmp_path, delay_us,
     names = ("p99_9_us", "longest_share")
     run = bench(
         tmp_path,
-        "[while_written_online]\np99_9_us = 150_000\nlongest_share = 20\n",
+        "[while_written_online]\np99_9_us = 150_000\nlongest_share = 5\n",
         delay_us,
         MEASURED_BY["while_written_online", "p99_9_us"],
     )

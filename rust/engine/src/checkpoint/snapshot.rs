@@ -1,8 +1,8 @@
 //! A full checkpoint while the engine goes on: the state of one instant, saved a little at a time between events.
 //!
 //! At the instant, counters are noted and every key and text is known as unsaved by a bit that turns. Then keys are passed over in the order in
-//! which they lie, some thousand bytes at a time; one that is about to change or to leave is saved before. So the file has every key as it was
-//! at the instant, and the engine does not notice. Compression, checksums and the disk need no engine.
+//! which they lie, some thousand bytes at a time, mostly by a copy of their memory; one that is about to change or to leave is saved before. So the file has every key as it was
+//! at the instant, and the engine does not notice. Encoding, checksums and the disk need no engine.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Weak};
@@ -16,7 +16,8 @@ use crate::encode::Encode;
 use crate::engine::Engine;
 use crate::journal::Journal;
 use crate::plan::Plan;
-use crate::state::table::Saved;
+use crate::state::interner::TextOrder;
+use crate::state::table::{Saved, save_block};
 
 /// Bytes of keys that one step saves, about; some microseconds.
 const STEP_BYTES: usize = 4 << 10;
@@ -54,6 +55,9 @@ pub(super) struct Saving {
     texts: Vec<u8>,
     /// By table and shard: keys that have been saved and not written.
     payloads: Vec<Vec<Vec<u8>>>,
+    /// Blocks of keys of a table and shard, as they lie in memory.
+    blocks: Vec<u64>,
+    blocks_of: (usize, usize),
     /// Keys of a table and shard that were about to change, or that have many events.
     changed: Vec<(usize, usize, Saved)>,
     /// Of the shard at hand.
@@ -79,6 +83,8 @@ impl Saving {
             step_ticks: Vec::with_capacity(plan.tables.len()),
             texts: Vec::with_capacity(STEP_BYTES),
             payloads: Vec::new(),
+            blocks: Vec::with_capacity(STEP_BYTES / size_of::<u64>()),
+            blocks_of: (0, 0),
             changed: Vec::new(),
             steps: Vec::new(),
             open: None,
@@ -139,8 +145,9 @@ impl Saving {
                 }
             }
             Phase::Keys(table, shard) => {
-                let state = engine.tables[table].shard_mut(shard);
-                if state.save_some(&self.plan.tables[table], bytes, &mut self.payloads[table][shard]) {
+                let (state, plan) = (engine.tables[table].shard_mut(shard), &self.plan.tables[table]);
+                self.blocks_of = (table, shard);
+                if state.save_some(plan, bytes, &mut self.payloads[table][shard], &mut self.blocks) {
                     self.phase = self.next(table, shard, Phase::Keys);
                     if self.phase == Phase::Done {
                         self.collect(engine);
@@ -227,6 +234,13 @@ impl Saving {
 
     fn write_keys(&mut self, sections: &mut Writer<'_>) -> io::Result<()> {
         let is_last = !matches!(self.phase, Phase::Keys(..));
+        let (table, shard) = self.blocks_of;
+        let (order, mut at) = (TextOrder::none(), 0);
+        while at < self.blocks.len() {
+            let payload = &mut self.payloads[table][shard];
+            at += save_block(&self.plan.tables[table], &self.blocks[at..], &order, payload);
+        }
+        self.blocks.clear();
         let mut long = Vec::new();
         for (table, shard, Saved { bytes, ends }) in std::mem::take(&mut self.changed) {
             let (payload, of) = (&mut self.payloads[table][shard], (shard, self.shards[table]));
@@ -272,6 +286,7 @@ impl Saving {
     /// Forgets what has been saved: nobody writes it.
     fn forget(&mut self) {
         self.texts.clear();
+        self.blocks.clear();
         self.changed.clear();
         self.steps.clear();
         self.payloads.iter_mut().flatten().for_each(Vec::clear);

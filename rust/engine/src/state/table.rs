@@ -41,7 +41,7 @@ use captured::Capture;
 pub(crate) use captured::Saved;
 pub(crate) use idle::Idle;
 pub(super) use log_captured::LogCapture;
-pub(crate) use saved::Loading;
+pub(crate) use saved::{Loading, save_block};
 pub(crate) use spilled::{Elsewhere, Leaving, key_in};
 
 #[derive(Debug)]

@@ -126,14 +126,15 @@ impl Table {
         Some(bytes)
     }
 
-    /// Appends keys until so many bytes have been saved, or all keys are; true then. What was about to change, and keys with long logs, are to
-    /// be taken beside it.
-    pub fn save_some(&mut self, plan: &TablePlan, bytes: usize, out: &mut Vec<u8>) -> bool {
+    /// Appends keys until so many bytes have been saved, or all keys are; true then. Most are only copied, as `blocks`: `save_block` makes bytes
+    /// of them without the table. What was about to change, and keys with long logs, are to be taken beside it.
+    pub fn save_some(&mut self, plan: &TablePlan, bytes: usize, out: &mut Vec<u8>, blocks: &mut Vec<u64>) -> bool {
         let Some(mut capture) = self.capture.take() else { return true };
         let (order, begin) = (TextOrder::none(), out.len());
+        blocks.clear();
         let mut others = 0;
         let is_done = loop {
-            if out.len() - begin + others >= bytes {
+            if out.len() - begin + blocks.len() * size_of::<u64>() + others >= bytes {
                 break false;
             }
             if let Some(&number) = capture.logs.last() {
@@ -148,7 +149,9 @@ impl Table {
                 others += PASSED_OVER;
                 continue;
             }
-            if !self.begin_log(plan, reference, &mut capture) {
+            if self.copy_block(reference, blocks) {
+                capture.keys += 1;
+            } else if !self.begin_log(plan, reference, &mut capture) {
                 self.save_key(plan, reference, &order, out);
                 capture.keys += 1;
             }

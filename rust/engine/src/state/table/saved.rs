@@ -75,14 +75,20 @@ impl Table {
         }
     }
 
-    /// Appends the bytes of a key itself, and before them how many there are.
-    pub(super) fn save_name(&self, reference: Reference, out: &mut Vec<u8>) {
+    /// Appends the words of a key's block where they are all that there is of the key: `save_block` makes its bytes of them. False else.
+    pub(super) fn copy_block(&self, reference: Reference, out: &mut Vec<u64>) -> bool {
         let block = self.slab.block(reference);
         let header = Header(block[0]);
-        (header.key_bytes() as u64).encode(out);
-        let end = out.len() + header.key_bytes();
-        block[1..header.after_key()].iter().for_each(|word| word.encode(out));
-        out.truncate(end);
+        let is_all = !header.busy() && number_of(block, header).is_none();
+        if is_all {
+            out.extend_from_slice(&block[..header.words()]);
+        }
+        is_all
+    }
+
+    /// Appends the bytes of a key itself, and before them how many there are.
+    pub(super) fn save_name(&self, reference: Reference, out: &mut Vec<u8>) {
+        save_name(self.slab.block(reference), out);
     }
 
     /// Shows the events of a key, the oldest first; whether it has a past too.
@@ -286,6 +292,27 @@ impl Loading {
     pub fn keys(&self) -> usize {
         self.hashes.len()
     }
+}
+
+/// Appends the bytes of a key whose block this begins with, and of which there is no more; how many words the block has.
+pub(crate) fn save_block(plan: &TablePlan, block: &[u64], order: &TextOrder, out: &mut Vec<u8>) -> usize {
+    let header = Header(block[0]);
+    save_name(block, out);
+    let run = run_of(block, header, plan);
+    save_bounds(Log::Run(run), header.room(), out);
+    if run.len() > 0 {
+        save_records(plan, run, 0, run.len(), order, out);
+    }
+    false.encode(out);
+    header.words()
+}
+
+fn save_name(block: &[u64], out: &mut Vec<u8>) {
+    let header = Header(block[0]);
+    (header.key_bytes() as u64).encode(out);
+    let end = out.len() + header.key_bytes();
+    block[1..header.after_key()].iter().for_each(|word| word.encode(out));
+    out.truncate(end);
 }
 
 /// Appends where a log begins and ends: of a run how many events it has room for, and how many there are.
