@@ -231,10 +231,14 @@ fn one_thread_pushes_while_another_writes() {
     let all = events(9, 3_000, 300, 8);
     let (shared, disk, is_over) =
         (Common(Mutex::new(Engine::new(Arc::clone(&plan)))), MemoryDisk::default(), AtomicBool::new(false));
-    let mut found = Vec::new();
+    let (mut found, written) = (Vec::new(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for event in &all {
+            for (place, event) in all.iter().enumerate() {
+                // However the threads are scheduled, one checkpoint is of a moment between.
+                while place == all.len() / 2 && !written.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
                 drop(push(&mut shared.0.lock().expect("no thread panics"), event));
             }
             is_over.store(true, Ordering::Relaxed);
@@ -243,7 +247,9 @@ fn one_thread_pushes_while_another_writes() {
             for (path, incremental) in [("/state.ff", false), ("/folder/", false), ("/chain/", true), ("/chain/", true)]
             {
                 let request = Request { path: Path::new(path), offsets: OFFSETS, keep: 2, incremental };
+                let begun = shared.0.lock().expect("no thread panics").stats().events.iter().sum::<u64>() > 0;
                 Engine::checkpoint_shared(&shared, &disk, &request).expect("memory takes it");
+                written.store(begun, Ordering::Relaxed);
                 let read =
                     Engine::restore_from(&disk, &plan, &Options::default(), Path::new(path)).expect("whole").engine;
                 found.push((
