@@ -1,7 +1,7 @@
 """What an engine says that it holds, beside what its process really grew by: each work in a process of its own.
 
-Memory that something else gave back would hide what the state takes. One thread pushes: what batches on their way to others take, and the slack
-of each thread's allocator, is no state.
+Memory that something else gave back would hide what the state takes. One thread pushes: what batches on their way to
+others take, and the slack of each thread's allocator, is no state.
 `make bench-memory` prints the works below, up to ten million keys, as a table and fails where one is off.
 `python benches/growth.py '{"features": "cards_30", "keys": 1000000}'` prints the numbers of one as JSON.
 """

@@ -31,6 +31,8 @@ use step::{Answers, Step, Worker};
 const CHUNK: usize = 1_024;
 const CHUNK_MIN: usize = 16 * CHUNK;
 const CHUNK_MAX: usize = 64 * CHUNK;
+/// Bytes that the rows of a chunk take on their way, about, at most.
+const CHUNK_BYTES: usize = 64 << 20;
 /// Chunks of a batch on several threads, where they can be as many: the first and the last are not worked on beside others.
 const CHUNKS: usize = 8;
 /// Chunks on their way at most.
@@ -145,6 +147,8 @@ impl Engine {
         let plan = self.plan.clone();
         let writes = 0..plan.streams[stream].writes.len();
         let steps: Vec<Step<'_>> = writes.map(|write| Step::new(&plan, stream, write)).collect();
+        let row_bytes = steps.iter().map(Step::row_bytes).sum::<usize>().max(1);
+        let chunk = chunk.min((CHUNK_BYTES / row_bytes).max(CHUNK / 8));
         // The shards are on loan while the threads run.
         let mut tables = std::mem::take(&mut self.tables);
         let shards: Vec<usize> = steps.iter().map(|step| tables[step.table].iter().len()).collect();

@@ -21,8 +21,9 @@ use crate::state::table::Key;
 const LIMIT_PART: u64 = 4;
 /// Records that are ready at most.
 const READY_MAX: usize = 512;
-/// Rows of a table that are taken in together at most.
+/// Rows of a table that are taken in together at most, and bytes of them, about.
 const TOGETHER_MAX: usize = 65_536;
+const BYTES_MAX: usize = 64 << 20;
 /// So many records ahead a key's state is asked for.
 const AHEAD: usize = 8;
 
@@ -85,7 +86,7 @@ impl Engine {
                 if replay.ready.len() >= READY_MAX {
                     outcome = outcome.clone().and(self.store_ready(&plan, replay));
                 }
-                if replay.parts.iter().flatten().any(|part| part.len() >= TOGETHER_MAX) {
+                if replay.parts.iter().flatten().any(|part| part.len() >= TOGETHER_MAX || part.bytes >= BYTES_MAX) {
                     self.take_in(&mut replay.parts);
                 }
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use crate::plan::{Job, Plan, ReadLane, ReadPlan, StreamPlan, TablePlan, Target};
-use crate::state::many::{self, Answered, Many, Part};
+use crate::state::many::{self, Answered, Many, Part, Row};
 use crate::state::shards::Shards;
 use crate::state::table::Table;
 
@@ -99,6 +99,11 @@ impl<'a> Step<'a> {
         let plan_of_table = &plan.tables[write_plan.table];
         let ticks_per_second = plan.ticks_per_second;
         Self { write, table: write_plan.table, plan: plan_of_table, read, cells, wides, ticks_per_second }
+    }
+
+    /// Bytes that a row takes on its way, about.
+    pub fn row_bytes(&self) -> usize {
+        8 * (self.cells.len() + self.wides.len() + self.plan.shape.words_of(1)) + size_of::<Row>()
     }
 
     /// About what it costs, in answers.

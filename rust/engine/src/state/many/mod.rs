@@ -31,6 +31,8 @@ pub(crate) struct Part {
     keyed: Vec<bool>,
     /// The stream's number of the first event; those of the others follow.
     first: u64,
+    /// Bytes of keys and records, about.
+    pub bytes: usize,
 }
 
 /// The rows of one shard.
@@ -50,8 +52,8 @@ pub(crate) struct Row {
     /// Which it is of all rows.
     pub index: u32,
     /// Where the key lies among those of the shard.
-    start: u32,
-    end: u32,
+    start: usize,
+    end: usize,
     /// False where a part of the key is null.
     pub keyed: bool,
 }
@@ -70,6 +72,7 @@ impl Part {
         self.shard_of.clear();
         self.marks.clear();
         self.keyed.clear();
+        self.bytes = 0;
     }
 
     pub fn len(&self) -> usize {
@@ -94,9 +97,10 @@ impl Part {
             self.first = number;
         }
         let own = &mut self.shards[shard];
-        let (start, index) = (own.keys.len() as u32, self.marks.len() as u32);
+        let (start, index) = (own.keys.len(), self.marks.len() as u32);
         own.keys.extend_from_slice(bytes);
-        own.rows.push(Row { t, mark, hash, index, start, end: own.keys.len() as u32, keyed });
+        own.rows.push(Row { t, mark, hash, index, start, end: own.keys.len(), keyed });
+        self.bytes += bytes.len() + plan.shape.words_of(1) * 8;
         self.shard_of.push(shard as u16);
         self.marks.push(mark);
         self.keyed.push(keyed);
@@ -123,13 +127,13 @@ impl Part {
 
 impl Row {
     pub fn key_bytes(&self) -> usize {
-        (self.end - self.start) as usize
+        self.end - self.start
     }
 }
 
 impl Own {
     pub fn key(&self, row: &Row) -> Key<'_> {
-        Key { hash: row.hash, bytes: &self.keys[row.start as usize..row.end as usize] }
+        Key { hash: row.hash, bytes: &self.keys[row.start..row.end] }
     }
 
     #[inline]
