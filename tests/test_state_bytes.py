@@ -8,8 +8,10 @@ from growth import MERCHANTS, MIB, NOISE_BYTES, Work, measured
 
 
 def assert_counted(found):
-    grown, counted = found["grown_bytes"], found["state_bytes"]
-    assert abs(grown - counted) <= 0.1 * counted + NOISE_BYTES, found
+    counted = found["state_bytes"]
+    # A small state may come to lie in what was freed before, and the process grows by nothing.
+    took = found["grown_bytes"] if counted > 6 * MIB else found["kept_bytes"]
+    assert abs(took - counted) <= 0.1 * counted + NOISE_BYTES, found
 
 
 @pytest.mark.parametrize("features", ["cards_30", "mixed"])
