@@ -2,16 +2,22 @@
 
 `python benches/snapshot.py [MB]` prints a table for so many megabytes of state, 1,000 by default (minutes, four times
 the memory). A checkpoint is written by another thread, to a file; pushes are one after the other, of JSON.
+
+A push that takes long either works for long or does not have the processor: the table has the longest by the time that
+its thread had it, too, and of the slow ones how many had lost it to others (switched out by the system, where the
+thread had more to do) or had waited.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +29,9 @@ EVENTS_A_STEP = 500_000
 TURNS = 5
 PUSHES = 100_000
 SAMPLED_EVERY = 256
+# A push of so many seconds is slow: what took it is told. Switches are counted for so many pushes together.
+SLOW_S = 500e-6
+COUNTED_EVERY = 64
 
 
 def engine_of(size_bytes: int) -> tuple[Any, Cards, int]:
@@ -43,6 +52,28 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@dataclass
+class Slow:
+    """The slow ones of some pushes."""
+
+    used_s: float = 0.0
+    """The longest that one of all pushes, slow or not, had the processor for."""
+    count: int = 0
+    worked: int = 0
+    """So many had the processor for as long as makes a push slow."""
+    switched_out: int = 0
+    """Of the others: the system gave the processor to another thread, which this one had not asked for."""
+    waited: int = 0
+    """Of the rest: the thread waited, for a lock or for a page."""
+
+    def add(self, used_s: float, is_switched_out: bool, has_waited: bool) -> None:
+        """One that was slow."""
+        self.count += 1
+        self.worked += used_s > SLOW_S
+        self.switched_out += used_s <= SLOW_S and is_switched_out
+        self.waited += used_s <= SLOW_S and not is_switched_out and has_waited
+
+
 class Pushes:
     """Pushes events one by one, and notes how long each takes."""
 
@@ -54,26 +85,39 @@ class Pushes:
         self.at += count
         return [json.dumps(event).encode() for event in events]
 
-    def times(self, messages: list[bytes], until: threading.Event | None = None) -> tuple[list[float], int]:
-        """Seconds of each push, until an event is set or there are no more; and how many bytes were held at most."""
-        push, clock, found, held = self.engine.push_json, time.perf_counter, [], resident_bytes()
+    def times(self, messages: list[bytes], until: threading.Event | None = None) -> tuple[list[float], int, Slow]:
+        """Seconds of each push, until an event is set or there are no more; how many bytes were held at most; and what
+        took the slow ones."""
+        push, clock, processor, found, held = (
+            self.engine.push_json, time.perf_counter, time.thread_time, [], resident_bytes()
+        )  # fmt: skip
         if until is not None:
             push = self.delay(push)
+        slow, before = Slow(), resource.getrusage(resource.RUSAGE_THREAD)
         for number, message in enumerate(messages):
+            used = processor()
             begin = clock()
             push(message)
-            found.append(clock() - begin)
+            seconds = clock() - begin
+            used = processor() - used
+            found.append(seconds)
+            slow.used_s = max(slow.used_s, used)
+            if seconds > SLOW_S or number % COUNTED_EVERY == 0:
+                now = resource.getrusage(resource.RUSAGE_THREAD)
+                if seconds > SLOW_S:
+                    slow.add(used, now.ru_nivcsw > before.ru_nivcsw, now.ru_nvcsw > before.ru_nvcsw)
+                before = now
             if until is not None and until.is_set():
                 break
             if number % SAMPLED_EVERY == 0:
                 held = max(held, resident_bytes())
-        return found, held
+        return found, held, slow
 
 
 def turn(pushes: Pushes, path: Path, count: int) -> dict[str, Any]:
     """So many pushes at most without a checkpoint, then as many while one is written."""
     engine = pushes.engine
-    without, _ = pushes.times(pushes.ready(count))
+    without, _, alone = pushes.times(pushes.ready(count))
     messages, over, seconds = pushes.ready(count), threading.Event(), []
     state, held = engine.stats()["state_bytes"], resident_bytes()
 
@@ -85,13 +129,14 @@ def turn(pushes: Pushes, path: Path, count: int) -> dict[str, Any]:
 
     thread = threading.Thread(target=write)
     thread.start()
-    while_written, most = pushes.times(messages, over)
+    while_written, most, beside = pushes.times(messages, over)
     thread.join()
     grown = engine.stats()["state_bytes"] - state
     instant_ns, longest_ns = engine._held_ns()
     return {
         "without": without,
         "while_written": while_written,
+        "slow": {"without": alone, "while_written": beside},
         "seconds": seconds[0],
         "instant_us": instant_ns / 1e3,
         "longest_us": longest_ns / 1e3,
@@ -108,11 +153,18 @@ def main(size_bytes: int) -> None:
         turns = [turn(pushes, Path(folder) / "state.ff", PUSHES) for _ in range(TURNS)]
     held, last = engine.stats()["state_bytes"], turns[-1]
     print(f"{held / MB:,.0f} MB of state, {taken:,} events; a file of {last['bytes'] / MB:,.0f} MB")
-    print(f"{'':14}{'pushes':>10}{'p50 us':>10}{'p99 us':>10}{'p99.9 us':>10}{'max us':>10}")
+    slow_us = SLOW_S * 1e6
+    print(f"{'':14}{'pushes':>10}{'p50 us':>10}{'p99 us':>10}{'p99.9 us':>10}{'max us':>10}"
+          f"{'max of the processor us':>26}   over {slow_us:.0f} us: worked, switched out, waited")  # fmt: skip
     for name in ("without", "while_written"):
         seconds = sorted(second for each in turns for second in each[name])
         row = quantiles(seconds)
-        print(f"{name:14}{len(seconds):>10,}" + "".join(f"{value:>10,.1f}" for value in row.values()))
+        slow = [each["slow"][name] for each in turns]
+        count, *what = (
+            sum(getattr(each, what) for each in slow) for what in ("count", "worked", "switched_out", "waited")
+        )
+        print(f"{name:14}{len(seconds):>10,}" + "".join(f"{value:>10,.1f}" for value in row.values())
+              + f"{max(each.used_s for each in slow) * 1e6:>26,.1f}   {count}: {', '.join(map(str, what))}")  # fmt: skip
     for number, unit, scale in (
         ("seconds", "s: a checkpoint", 1),
         ("instant_us", "us: the instant", 1),

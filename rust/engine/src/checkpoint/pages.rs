@@ -61,3 +61,30 @@ fn advise<T>(block: &mut [T]) {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn advise<T>(_: &mut [T]) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_changes_no_byte() {
+        let mut bytes: Vec<u8> = (0..40_000_u32).map(|place| place as u8).collect();
+        for (from, to) in [(0, 0), (0, 1), (1, 4_097), (4_095, 8_193), (17, 39_999), (0, 40_000)] {
+            advise(&mut bytes[from..to]);
+        }
+        advise::<u64>(&mut []);
+        assert!(bytes.iter().enumerate().all(|(place, &byte)| byte == place as u8));
+    }
+
+    #[test]
+    fn state_that_is_there_already_stays_as_it_is() {
+        let mut pages = Pages::begin(HUGE_BYTES_MIN);
+        let kept: Vec<Vec<u8>> = (0..8_u8)
+            .map(|turn| {
+                pages.prepare(TAKEN_BYTES);
+                vec![turn; 10_000]
+            })
+            .collect();
+        assert!(kept.iter().enumerate().all(|(turn, bytes)| bytes.iter().all(|&byte| usize::from(byte) == turn)));
+    }
+}

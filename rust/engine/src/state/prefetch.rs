@@ -33,3 +33,21 @@ fn hint(address: *const u8) {
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
 fn hint(_: *const u8) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_slice_may_be_asked_for() {
+        let words: Vec<u64> = (0..1_000).collect();
+        for length in [0, 1, 7, 8, 9, 128, 129, 1_000] {
+            slice(&words[..length]);
+            slice(&words[words.len() - length..]);
+        }
+        slice::<[u64; 0]>(&[[], []]);
+        value(&words[999]);
+        value(&());
+        assert!(words.iter().sum::<u64>() == 499_500);
+    }
+}
