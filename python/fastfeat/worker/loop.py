@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -157,6 +158,7 @@ class Worker:
             raise
         self._membership = membership
         log.info("joined", extra={"group": self.settings.group})
+        _leave_alone()
         return membership
 
     async def _reconcile(self, membership: Membership) -> None:
@@ -322,6 +324,12 @@ class Worker:
             "error": None if self._error is None else str(self._error),
         }
         return healthy, ready, about
+
+
+def _leave_alone() -> None:
+    """What is here by now, modules and the pipeline, stays: collections of garbage need not look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _check_output(pipeline: Pipeline) -> None:
