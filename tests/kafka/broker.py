@@ -61,8 +61,8 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS;User:worker
 """
 PASSWORD = "s3cret-of-tests"
-USERS = ("worker", "stranger")
-"""The first may do anything, the other one nothing."""
+USERS = ("worker", "stranger", "limited")
+"""The first may do anything, the others nothing but what they are granted."""
 
 
 class BrokerError(Exception):

@@ -462,5 +462,7 @@ def _told(error: BaseException, what: str) -> PublishError:
         errors.SaslAuthenticationFailed,
         errors.UnsupportedVersionError,
     )
+    # The client wraps what it did not expect of an answer.
+    error = error.__cause__ if isinstance(error.__cause__, fatal) else error
     fault = Fault.FENCED if isinstance(error, fenced) else Fault.FATAL if isinstance(error, fatal) else Fault.AMBIGUOUS
     return PublishError(fault, f"{what}: {type(error).__name__} {error}".rstrip())
