@@ -1,9 +1,9 @@
-"""How many events a second a worker takes, beside a loop that does nothing but consume and produce; and how late rows
-are when events come at a steady rate, counted from when each was due: what the worker itself adds, from fetch to the
-last message that is handed over to the producer, and end to end, also against how long a transaction waits for more
-events. Needs Java, or FASTFEAT_TEST_KAFKA.
+"""How many events a second a worker takes, beside a loop that does nothing but consume and produce; and where the
+milliseconds go when events come at a steady rate, from when each was due until its row can be read, of both. Events
+are sent and rows are read by processes of their own. Needs Java, or FASTFEAT_TEST_KAFKA.
 
-    .venv/bin/python benches/worker/run.py --events 200000 --repeats 3
+    .venv/bin/python benches/worker/run.py --events 200000 --repeats 2
+    .venv/bin/python benches/worker/run.py --repeats 0 --only at_least_once
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import shutil
 import signal
 import statistics
@@ -27,22 +26,27 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "tests")]
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # noqa: E402
+import numpy as np  # noqa: E402
+from aiokafka import AIOKafkaProducer  # noqa: E402
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # noqa: E402
 from kafka.broker import Broker, free_port  # noqa: E402
+from load import PARTITIONS  # noqa: E402
 from model import booster  # noqa: E402
+from open_loop import counted, stages, table  # noqa: E402
 from workloads import cards  # noqa: E402
 
-PARTITIONS = 4
-SHARES = (50, 99, 99.9)
-# At least once without waiting for more events, at a low rate and at a high one; exactly once by how long it waits.
+# At least once at a low rate and at a high one; exactly once by how long a transaction waits for more events.
 LATENCIES = (
     ("at_least_once", 5_000, 0),
     ("at_least_once", 20_000, 0),
+    ("exactly_once", 20_000, 0),
     ("exactly_once", 20_000, 5),
     ("exactly_once", 20_000, 20),
-    ("exactly_once", 20_000, 100),
 )
+WARM_SECONDS = 3.0
+READY_SECONDS_MAX = 60
+# As Kafka's own scripts start it.
+JAVA = ("-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35")
 ROW_BYTES = 1_050
 
 
@@ -51,17 +55,13 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def added_ms(port: int, share: float) -> float:
-    """The bound that a share of the batches is below, of what the worker itself adds; from its own histogram."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
-    counts: dict[float, float] = {}
-    for line in lines:
-        if line.startswith("fastfeat_batch_seconds_bucket{") and 'stage="added"' in line:
-            bound = float(re.search(r'le="([^"]+)"', line)[1].replace("+Inf", "inf"))
-            counts[bound] = counts.get(bound, 0.0) + float(line.split()[-1])
-    total = max(counts.values())
-    return 1e3 * next(bound for bound, count in sorted(counts.items()) if count >= total * share / 100)
+def ready(port: int) -> bool:
+    """Whether a worker has caught up."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 class Bench:
@@ -74,12 +74,14 @@ class Bench:
             (int(event["card"][2:]), json.dumps(event, separators=(",", ":")).encode())
             for event in work.dicts(0, events)
         ]
+        (folder / "events").write_bytes(b"\n".join(value for _, value in self.messages))
 
     async def topics(self, name: str) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
         await admin.start()
         topics = [f"{name}.{topic}" for topic in ("payments", "scored", "dead")]
-        keep = {"retention.ms": "-1"}  # timestamps here are no times
+        # Timestamps of events are no times; those of the broker tell when it took what.
+        keep = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
         await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=keep) for topic in topics])
         await admin.close()
 
@@ -120,7 +122,7 @@ class Bench:
         count = done - first[2]
         return count / (now - first[0]), (cpu - first[1]) / count * 1e6
 
-    def start(self, kind: str, name: str, group: str, **settings: int) -> subprocess.Popen:
+    def start(self, kind: str, name: str, group: str, stages: Path | None = None, **settings: int) -> subprocess.Popen:
         environment = os.environ | {
             "BENCH_NAME": name, "BENCH_MODEL": str(self.model), "BENCH_GUARANTEE": kind,
             "BENCH_CHECKPOINTS": str(self.folder / group), "BENCH_ROW_BYTES": str(ROW_BYTES),
@@ -128,9 +130,12 @@ class Bench:
             "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
             **{f"FASTFEAT_{key.upper()}": str(value) for key, value in settings.items()},
         }  # fmt: skip
-        command = [sys.executable, str(HERE / "bare.py")]
-        if kind != "bare":
-            command = [sys.executable, "-m", "fastfeat", "worker", "app_of_cards:pipeline"]
+        run = "-m fastfeat" if stages is None else str(HERE / "staged.py")
+        if stages is not None:
+            environment["BENCH_STAGES"] = str(stages)
+        command = [sys.executable, *run.split(" "), "worker", "app_of_cards:pipeline"]
+        if kind.startswith("bare"):
+            command = [sys.executable, str(HERE / "bare.py")]
         with (self.folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         # One core for the worker, whatever threads it has.
@@ -148,93 +153,77 @@ class Bench:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
-    def latency(self, kind: str, per_second: int, seconds: float, batch_ms: int) -> tuple[list[float], list[float]]:
-        """Milliseconds end to end at the shares of SHARES, and those that the worker adds at the last two."""
+    def latency(self, kind: str, per_second: int, seconds: float, batch_ms: int) -> dict[str, np.ndarray]:
+        """Milliseconds of each event in each stage."""
         name, group, port = f"b{uuid.uuid4().hex[:8]}", f"g{uuid.uuid4().hex[:8]}", free_port()
+        count = min(int(per_second * (WARM_SECONDS + seconds)), len(self.messages))
+        places = {place: self.folder / f"{place}.npy" for place in ("load", "stages", "answers")}
         asyncio.run(self.topics(name))
-        process = self.start(kind, name, group, batch_ms=batch_ms, http_port=port)
+        process = self.start(kind, name, group, places["stages"], batch_ms=batch_ms, http_port=port)
+        others: list[subprocess.Popen] = []
         try:
-            late = asyncio.run(self.open_loop(name, per_second, seconds))
-            return late, [added_ms(port, share) for share in SHARES[1:]]
+            reader = [str(HERE / "readback.py"), self.address, f"{name}.scored", str(count), str(places["answers"])]
+            others.append(subprocess.Popen([sys.executable, *reader]))
+            begun = time.monotonic()
+            while not (time.monotonic() > begun + 2.5 if kind.startswith("bare") else ready(port)):
+                if process.poll() is not None or time.monotonic() > begun + READY_SECONDS_MAX:
+                    raise SystemExit(f"it does not start: {(self.folder / 'worker.log').read_text()[-2_000:]}")
+                time.sleep(0.1)
+            begin = time.monotonic() + 1.5
+            load = [self.address, f"{name}.payments", str(per_second), str(count), repr(begin)]
+            command = [sys.executable, str(HERE / "load.py"), *load, str(self.folder / "events"), str(places["load"])]
+            others.append(subprocess.Popen(command))
+            if codes := [each.wait() for each in others if each.wait() != 0]:
+                raise SystemExit(f"a process that sends or reads ended with {codes}")
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-    async def open_loop(self, name: str, per_second: int, seconds: float) -> list[float]:
-        """Milliseconds from when an event was due to when a read-committed reader has its row."""
-        places = [TopicPartition(f"{name}.scored", number) for number in range(PARTITIONS)]
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.address, isolation_level="read_committed", auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        consumer.assign(places)
-        count, warm = min(int(per_second * seconds), len(self.messages) - PARTITIONS), PARTITIONS
-        late: list[float] = []
-        async with AIOKafkaProducer(bootstrap_servers=self.address) as producer:
-            for number, (card, value) in enumerate(self.messages[:warm]):
-                await producer.send_and_wait(f"{name}.payments", value, key=b"%d" % card, partition=number % PARTITIONS)
-            while warm:
-                warm -= sum(map(len, (await consumer.getmany(timeout_ms=500)).values()))
-            begun = time.time() + 0.5
-
-            async def produce() -> None:
-                for number in range(count):
-                    due = begun + number / per_second
-                    if (ahead := due - time.time()) > 0.001:
-                        await asyncio.sleep(ahead)
-                    _, value = self.messages[PARTITIONS + number]
-                    # When it was due travels as its timestamp, in units of 10 us since the beginning.
-                    await producer.send(
-                        f"{name}.payments", value, partition=number % PARTITIONS, key=b"k",
-                        timestamp_ms=int((due - begun) * 1e5),
-                    )  # fmt: skip
-
-            task = asyncio.create_task(produce())
-            while len(late) < count:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    now = time.time()
-                    late += [(now - begun - record.timestamp / 1e5) * 1e3 for record in records]
-            await task
-        await consumer.stop()
-        late.sort()
-        return [late[min(len(late) - 1, int(len(late) * share / 100))] for share in SHARES]
+            for each in (*others, process):
+                each.send_signal(signal.SIGTERM)
+                each.wait(60)
+        found = stages(self.folder, begin, per_second, count, exactly_once=kind.endswith("exactly_once"))
+        return counted(found, per_second, WARM_SECONDS)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--events", type=int, default=200_000)
-    arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--seconds", type=float, default=10.0, help="of each open loop")
+    arguments.add_argument("--repeats", type=int, default=2, help="of what is drained; 0 leaves it out")
+    arguments.add_argument("--seconds", type=float, default=5.0, help="of each open loop, after it is warm")
     arguments.add_argument("--share", type=float, default=1.0, help="of the rates of the open loops")
+    arguments.add_argument("--only", default="", help="open loops whose guarantee, rate and wait begin so")
     given = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="fastfeat-bench-"))
     address, broker = os.environ.get("FASTFEAT_TEST_KAFKA"), None
     if address is None:
-        broker = Broker(folder).start()
+        broker = Broker(folder, java=JAVA).start()
         address = broker.address
     try:
-        bench, kinds = Bench(address, given.events, folder), ("bare", "at_least_once", "exactly_once")
-        found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
-        for _ in range(given.repeats):
-            for kind in kinds:
-                found[kind].append(bench.throughput(kind))
-        for kind, runs in found.items():
-            rate, cpu = max(rate for rate, _ in runs), min(cpu for _, cpu in runs)
-            median = statistics.median(rate for rate, _ in runs)
-            print(f"{kind:14} {rate:10,.0f} events/s best, {median:10,.0f} median, {cpu:6.2f} us of CPU an event")
-        columns = [f"p{share:g}" for share in SHARES]
-        shown = "".join(f"{column:>10}" for column in columns)
-        print(f"\n{'open loop':14} {'events/s':>9} {'waits':>7} {shown}   the worker adds at {', '.join(columns[1:])}")
+        bench = Bench(address, given.events, folder)
+        drain(bench, given.repeats)
         for kind, per_second, batch_ms in LATENCIES:
+            if not f"{kind} {per_second} {batch_ms}".startswith(given.only):
+                continue
             rate = int(per_second * given.share)
-            late, added = bench.latency(kind, rate, given.seconds, batch_ms)
-            shown = "".join(f"{value:7.1f} ms" for value in late)
-            below = ", ".join(f"<= {value:g} ms" for value in added)
-            print(f"{kind:14} {rate:9,} {batch_ms:4} ms {shown}   {below}")
+            bare, worker = (bench.latency(each, rate, given.seconds, batch_ms) for each in (f"bare_{kind}", kind))
+            print(f"\n{kind}, {rate:,} events/s" + (f", a transaction waits {batch_ms} ms" if batch_ms else ""))
+            print(table(bare, worker), flush=True)
     finally:
         if broker is not None:
             broker.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def drain(bench: Bench, repeats: int) -> None:
+    """What each takes when all events are there already, by turns."""
+    found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in ("bare", "at_least_once", "exactly_once")}
+    for _ in range(repeats):
+        for kind, runs in found.items():
+            runs.append(bench.throughput(kind))
+    for kind, runs in found.items() if repeats else ():
+        rate, cpu = max(rate for rate, _ in runs), min(cpu for _, cpu in runs)
+        median = statistics.median(rate for rate, _ in runs)
+        print(
+            f"{kind:14} {rate:10,.0f} events/s best, {median:10,.0f} median, {cpu:6.2f} us of CPU an event", flush=True
+        )
 
 
 if __name__ == "__main__":

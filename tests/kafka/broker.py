@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -17,6 +18,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fast
 # A fixed id: one that begins with `-` is no id to the format tool.
 CLUSTER = "fastfeatTestCluster00w"
 START_SECONDS_MAX = 60
+# Quick to start: the tests share two cores with it.
+SMALL = ("-Xmx512m", "-Xms256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 PROPERTIES = """
 process.roles=broker,controller
@@ -96,8 +99,15 @@ class Broker:
     `proxied`: a port to listen on, and the port that it tells those to use who come there.
     """
 
-    def __init__(self, folder: Path, *, proxied: tuple[int, int] | None = None, secure: bool = False) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        proxied: tuple[int, int] | None = None,
+        secure: bool = False,
+        java: Sequence[str] = SMALL,
+    ) -> None:
+        self.folder, self.java = folder, java
         self.port, self.controller = free_port(), free_port()
         listener, advertised = proxied or (0, 0)
         self.properties = folder / "server.properties"
@@ -148,9 +158,7 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def _command(self, *arguments: str) -> list[str]:
-        # Small and quick to start: the tests share two cores with it.
-        options = ["-Xmx512m", "-Xms256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-        return ["java", *options, "-cp", f"{jars()}/*", *arguments]
+        return ["java", *self.java, "-cp", f"{jars()}/*", *arguments]
 
     def _java(self, *arguments: str) -> None:
         done = subprocess.run(self._command(*arguments), capture_output=True, text=True, check=False)

@@ -132,6 +132,8 @@ class Publisher:
         self._failures = 0
         self.handed_at = 0.0
         """When the last messages were handed over to the producer: seconds of `perf_counter`."""
+        self.confirmed_at = 0.0
+        """When the broker had confirmed them."""
 
     def _options(self) -> dict[str, Any]:
         return {"enable_idempotence": True}
@@ -273,6 +275,7 @@ class Transactional(Publisher):
         futures = await self._send(producer, batches)
         await self._add_offsets(producer, offsets)
         await _all(futures)
+        self.confirmed_at = time.perf_counter()
         await self._commit(producer)
 
     async def _add_offsets(self, producer: AIOKafkaProducer, offsets: Offsets) -> None:
@@ -304,6 +307,7 @@ class Plain(Publisher):
 
     async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
         await _all(await self._send(producer, batches))
+        self.confirmed_at = time.perf_counter()
         await self._commit(offsets)
 
 
