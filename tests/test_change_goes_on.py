@@ -335,7 +335,7 @@ def test_a_disk_that_does_not_take_what_is_carried_is_named(tmp_path):
     _, path = written(tmp_path)
     (tmp_path / "spilled").write_text("a file")
     options = {"memory_limit": "1MB", "on_limit": "spill", "spill_path": tmp_path / "spilled"}
-    with pytest.raises(CheckpointError, match="spill folder .* cannot be used") as caught:
+    with pytest.raises(CheckpointError, match="cannot be used") as caught:
         Engine.restore(NEW, path, **options)
     assert caught.value.fault == "disk"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import fastfeat as ff
 import pyarrow
 import pytest
-from fastfeat import CheckpointError, DefinitionError, Engine, MemoryLimit, SpillError, Stream, col, count
+from fastfeat import DefinitionError, Engine, MemoryLimit, SpillError, Stream, col, count
 from harness import row_bits
 from hypothesis import given, note, settings
 from strategies import cases, long_cases

@@ -367,12 +367,7 @@ fn options_of(wanted: Wanted<'_>, change: Option<&Change>) -> Options {
     Options { memory_limit, ..wanted.options.clone() }
 }
 
-fn carry(
-    engine: Engine,
-    wanted: Wanted<'_>,
-    change: Option<Change>,
-    path: &Path,
-) -> Result<Engine, CheckpointError> {
+fn carry(engine: Engine, wanted: Wanted<'_>, change: Option<Change>, path: &Path) -> Result<Engine, CheckpointError> {
     let Some(change) = change else { return Ok(engine) };
     match engine.carry(change) {
         Ok(mut engine) => {

@@ -68,7 +68,8 @@ impl SpillDisk for LocalSpill {
         }
         for number in 0..FILES_MAX {
             let path = self.folder.join(name(number));
-            let file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
+            let file =
+                File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
             match file.try_lock() {
                 Ok(()) => {
                     file.set_len(0).map_err(unusable)?;
@@ -86,7 +87,9 @@ impl SpillDisk for LocalSpill {
 impl LocalSpill {
     /// Gives the room back that engines left behind which were killed.
     fn empty_beyond(&self, number: usize) {
-        for path in (number + 1..FILES_MAX).map(|number| self.folder.join(name(number))).take_while(|path| path.exists()) {
+        for path in
+            (number + 1..FILES_MAX).map(|number| self.folder.join(name(number))).take_while(|path| path.exists())
+        {
             // Whoever has it keeps it; the file stays, since another may be about to lock it.
             if let Ok(file) = File::options().write(true).open(path)
                 && file.try_lock().is_ok()
