@@ -61,6 +61,7 @@ MEASURED_BY = {
     ("late_events_online", "ratio_to_sorted"): "test_ratios.py::test_late_events",
     ("increment_batch", "mb_per_million"): "test_checkpoint.py::test_increments",
     ("increment_batch", "s_per_million"): "test_checkpoint.py::test_increments",
+    ("increment_batch", "replay_us"): "test_checkpoint.py::test_increments",
     ("restore_batch", "ratio_to_read"): "test_checkpoint.py::test_restore",
     ("while_written_online", "p99_9_us"): "test_checkpoint.py::test_while_written",
     ("while_written_online", "longest_share"): "test_checkpoint.py::test_while_written",

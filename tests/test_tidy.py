@@ -13,7 +13,7 @@ MAY_IMPORT_CORE = {"engine.py", "errors.py", "compiler.py", "checkpoints.py", "p
 ASYNCIO_ROOMS = {"sources", "sinks", "worker"}
 OPTIONAL = {"pyarrow", "polars", "lightgbm", "pandas", "aiokafka", "pyspark", "rich", "typer", "httpx"}
 TOUCHES_THE_DISK = {ENGINE / "src" / "checkpoint" / "file.rs", ENGINE / "src" / "spill" / "file.rs"}
-HAS_THREADS = {ENGINE / "src" / "batch.rs", ENGINE / "src" / "checkpoint" / "parts.rs"}
+HAS_THREADS = {ENGINE / "src" / each for each in ("batch.rs", "batch/aside.rs", "checkpoint/parts.rs")}
 LINES_MAX = 600
 
 PYTHON = sorted(PACKAGE.rglob("*.py"))

@@ -5,7 +5,6 @@
 //! (`state/many`), on this thread or another, and then the rows are made of their answers. The bits and the state are those of the loop.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -18,12 +17,13 @@ use crate::event::{Event, Value};
 use crate::plan::{LanePlan, Plan, ReadPlan, WritePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::state::Cells;
-use crate::state::many::{Answered, Many, Part, Scratch};
-use crate::state::table::Table;
+use crate::state::many::{Many, Part};
 
+mod aside;
 mod kept;
 mod step;
 
+pub(crate) use aside::{Aside, with_aside};
 use kept::Kept;
 use step::{Answers, Step, Worker};
 
@@ -255,40 +255,6 @@ impl Engine {
             chunk.len += 1;
         }
         Ok(())
-    }
-
-    /// Stores the rows of parts, by table, and answers nothing.
-    pub(crate) fn take_in(&mut self, parts: &mut [Option<Part>]) {
-        let plan = Arc::clone(&self.plan);
-        let mut released = Vec::new();
-        for (table, part) in parts.iter_mut().enumerate().filter_map(|(table, part)| Some((table, part.as_mut()?))) {
-            let many = Many { plan: &plan.tables[table], read: None, ticks_per_second: plan.ticks_per_second };
-            let threads =
-                if part.len() < ROWS_MIN { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
-            let mut lent: Vec<Vec<(usize, &mut Table)>> = (0..threads).map(|_| Vec::new()).collect();
-            self.tables[table]
-                .iter_mut()
-                .enumerate()
-                .for_each(|(shard, state)| lent[shard % threads].push((shard, state)));
-            let rows = &*part;
-            let work = |shards: Vec<(usize, &mut Table)>| {
-                let (mut scratch, mut answered) = (Scratch::default(), Answered::default());
-                shards
-                    .into_iter()
-                    .for_each(|(shard, state)| state.take_in(&many, rows, shard, &mut scratch, &mut answered));
-                answered.released
-            };
-            thread::scope(|scope| {
-                let own = lent.remove(0);
-                let others: Vec<_> = lent.into_iter().map(|shards| scope.spawn(|| work(shards))).collect();
-                released.extend(work(own));
-                for other in others {
-                    released.extend(other.join().expect("what a thread panics with ends the program"));
-                }
-            });
-            part.clear();
-        }
-        released.into_iter().for_each(|id| self.interner.release(id));
     }
 
     /// Makes the rows of what the shards have answered.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::needs_texts;
+use crate::batch::{Aside, needs_texts, with_aside};
 use crate::engine::{Engine, fill, mark};
 use crate::error::SpillError;
 use crate::event::{Event, Value};
@@ -29,7 +29,7 @@ const AHEAD: usize = 8;
 
 /// Buffers, reused.
 #[derive(Debug, Default)]
-pub(crate) struct Replay {
+struct Replay {
     event: Event,
     keys: Vec<u8>,
     key: Vec<u8>,
@@ -65,39 +65,58 @@ impl Engine {
         }
     }
 
-    /// Takes in what happened; counters but for those of events and times are left as they are.
+    /// Takes in what happened, chunk by chunk until there is none; how many events there were. Counters but for those of events and times are left
+    /// as they are. Tables that take in rows together do so while the next rows are made ready.
     ///
     /// # Errors
-    /// The disk that keys are spilled to does not do what it should; the engine is of no use then.
-    pub(crate) fn replay(&mut self, slots: &[Vec<Slot>], chunk: &Chunk, replay: &mut Replay) -> Result<(), SpillError> {
+    /// `next` has none to give; or the disk that keys are spilled to does not do what it should. The engine is of no use then.
+    pub(crate) fn replay<E: From<SpillError>>(
+        &mut self,
+        slots: &[Vec<Slot>],
+        mut next: impl FnMut() -> Result<Option<Chunk>, E>,
+    ) -> Result<u64, E> {
         let plan = Arc::clone(&self.plan);
+        let mut replay = Replay { parts: self.parts(), ..Replay::default() };
+        with_aside(|aside| {
+            let mut events = 0;
+            while let Some(chunk) = next()? {
+                self.replay_chunk(&plan, slots, &chunk, &mut replay, aside)?;
+                events += chunk.events() as u64;
+            }
+            aside.give(self, &mut replay.parts);
+            aside.take_back(self);
+            Ok(events)
+        })
+    }
+
+    fn replay_chunk(
+        &mut self,
+        plan: &Plan,
+        slots: &[Vec<Slot>],
+        chunk: &Chunk,
+        replay: &mut Replay,
+        aside: &mut Aside<'_, '_>,
+    ) -> Result<(), SpillError> {
         let mut event = std::mem::take(&mut replay.event);
-        if replay.parts.is_empty() {
-            replay.parts = self.parts();
-        }
         let mut outcome = Ok(());
         chunk.each(slots, &mut event, |op, event| match op {
             Op::Evicted => {
-                outcome = outcome.clone().and(self.store_ready(&plan, replay));
-                self.evict(&plan);
+                outcome = outcome.clone().and(self.store_ready(plan, replay));
+                aside.take_back(self);
+                self.evict(plan);
             }
             Op::Event(stream, time) => {
-                self.make_ready(&plan, stream, time, event, replay);
+                self.make_ready(plan, stream, time, event, replay);
                 if replay.ready.len() >= READY_MAX {
-                    outcome = outcome.clone().and(self.store_ready(&plan, replay));
+                    outcome = outcome.clone().and(self.store_ready(plan, replay));
                 }
                 if replay.parts.iter().flatten().any(|part| part.len() >= TOGETHER_MAX || part.bytes >= BYTES_MAX) {
-                    self.take_in(&mut replay.parts);
+                    aside.give(self, &mut replay.parts);
                 }
             }
         });
         replay.event = event;
-        outcome.and(self.store_ready(&plan, replay))
-    }
-
-    /// Takes in what is ready, at the end.
-    pub(crate) fn replayed(&mut self, replay: &mut Replay) {
-        self.take_in(&mut replay.parts);
+        outcome.and(self.store_ready(plan, replay))
     }
 
     fn make_ready(&mut self, plan: &Plan, stream: usize, time: i64, event: &mut Event, replay: &mut Replay) {

@@ -15,7 +15,7 @@ use fastfeat_engine::error::CheckpointFault;
 use fastfeat_engine::plan::Plan;
 use memory_disk::MemoryDisk;
 use proptest::prelude::*;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use stopping::{Raw, bytes, compile, counts, events, features, push, some};
 use together::{answered_together, plain_payments};
 
@@ -88,6 +88,24 @@ fn many_events_of_a_key_are_stored_together() {
         let plan = compile(&answered_together(&windows), disorder as i64, "reject").expect("each of them compiles");
         let events = plain_payments(seed, 9_000, cards, disorder, odd);
         assert_chain_leads_there(&plan, &Options::default(), &events, &[700, 6_000, 8_999]);
+    }
+}
+
+#[test]
+fn rows_that_are_taken_in_beside_the_next_ones_lead_there() {
+    // More than are stored together at once, twice over; texts that come and leave meanwhile, keys that do, and a table that stores row by row.
+    let all = answered_together(&[900, 60_000]);
+    let named = |name: &str| all.iter().find(|feature| feature["name"] == name).expect("it is made").clone();
+    let mut wanted: Vec<Json> =
+        ["n_unique_shop_by_card_0", "sum_amount_by_card_1", "count_count_by_shop_1"].map(named).into();
+    for beside in [false, true] {
+        let plan = compile(&wanted, 6, "reject").expect("each of them compiles");
+        let events = plain_payments(5, 140_000, 3_000, 6, 3_000);
+        assert_chain_leads_there(&plan, &Options::default(), &events, &[8, 139_999]);
+        wanted.push(json!({"name": "ever", "stream": "payments", "expression": {
+            "op": "aggregate", "kind": "count", "arguments": [], "parameters": [], "where": null,
+            "keys": [{"name": "card"}, {"name": "shop"}], "window": {"kind": "all"}, "include_current": !beside,
+        }}));
     }
 }
 

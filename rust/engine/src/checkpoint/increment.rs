@@ -5,13 +5,12 @@ use std::io::{self, Read, Write};
 
 use super::format::Kind;
 use super::read::{Identity, counters};
-use super::sections::{Fault, Reader, Sealed, Writer, broken, damaged, refused, spilled};
+use super::sections::{Fault, Reader, Sealed, Writer, broken, damaged, refused};
 use super::write;
 use crate::encode::{Broken, Encode, Input};
 use crate::engine::Engine;
 use crate::journal::{Chunk, Position, Taken, slots};
 use crate::late::LateEvents;
-use crate::replay::Replay;
 
 /// An increment before it has been written: it needs the engine no more.
 #[derive(Debug)]
@@ -98,14 +97,12 @@ pub(super) fn read(
     sections.expect(Kind::Offsets, 0)?;
     let offsets = sections.text()?.to_owned();
     let slots = slots(&engine.plan);
-    let (mut events, mut replay) = (0, Replay::default());
-    for number in 0..link.chunks {
+    let mut numbers = 0..link.chunks;
+    let events = engine.replay(&slots, || {
+        let Some(number) = numbers.next() else { return Ok(None) };
         sections.expect(Kind::Events, number as u32)?;
-        let chunk = broken(Kind::Events, Chunk::decode(&slots, &mut Input::new(&sections.payload)))?;
-        engine.replay(&slots, &chunk, &mut replay).map_err(spilled)?;
-        events += chunk.events() as u64;
-    }
-    engine.replayed(&mut replay);
+        broken(Kind::Events, Chunk::decode(&slots, &mut Input::new(&sections.payload))).map(Some)
+    })?;
     if events != link.events {
         return damaged(format!("it has {events} events and tells of {}", link.events));
     }

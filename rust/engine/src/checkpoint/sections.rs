@@ -117,9 +117,15 @@ pub(super) struct Fault {
     pub message: String,
 }
 
+impl From<SpillError> for Fault {
+    fn from(error: SpillError) -> Self {
+        Self { fault: CheckpointFault::Disk, message: error.to_string() }
+    }
+}
+
 /// The disk that keys are spilled to does not do what it should.
 pub(super) fn spilled(error: SpillError) -> Fault {
-    Fault { fault: CheckpointFault::Disk, message: error.to_string() }
+    error.into()
 }
 
 pub(super) fn damaged<T>(message: String) -> Result<T, Fault> {

@@ -95,6 +95,19 @@ impl Shards {
         self.shards.iter_mut()
     }
 
+    /// Gives the shards away for a while, in their order.
+    pub fn lend(&mut self) -> Vec<Table> {
+        std::mem::take(&mut self.shards).into_vec()
+    }
+
+    /// Takes them back.
+    pub fn come_home(&mut self, shards: Vec<Table>) {
+        assert!(shards.len() == self.mask + 1, "as many shards come home as went");
+        self.shards = shards.into();
+        // Keys may have been put in that are due before all others.
+        self.soonest = i64::MIN;
+    }
+
     /// One of them, to change.
     pub fn shard_mut(&mut self, number: usize) -> &mut Table {
         &mut self.shards[number]
