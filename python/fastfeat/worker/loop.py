@@ -235,6 +235,8 @@ class Worker:
             deadline_s=deadline_s,
             compression=settings.compression,
             pack=pack,
+            # Where a journal goes out with the rows, each of its entries is committed before the next one.
+            **({} if self.pipeline.journal is None else {"under_way_max": 0}),
         )
 
     async def _end(self, membership: Membership | None) -> None:
