@@ -42,16 +42,25 @@ demo: develop ## flights of 2013: features, model, scores, latencies
 demo-kafka: develop ## the same, and its pipeline over a real Kafka, which is started and stopped: the same rows
 	@$(BIN)/python -m examples.flights --kafka own
 
-test: develop ## every test of both languages
-	$(MAKE) test-rust
-	$(MAKE) test-python
+# The soak needs little but time, so it runs beside all the others: with job control, so that an interrupt reaches it.
+SOAK_SECONDS ?= 300
+SOAK_LOG := target/soak.log
+
+test: develop ## every test of both languages, and beside them a worker for five minutes
+	@mkdir -p $(dir $(SOAK_LOG)); set -m; \
+	FASTFEAT_SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest tests/kafka/test_soak.py > $(SOAK_LOG) 2>&1 & soak=$$!; \
+	set +m; trap 'kill -INT $$soak; wait $$soak || true' EXIT; \
+	$(MAKE) test-rust; \
+	$(MAKE) test-python BESIDE=tests/kafka/test_soak.py; \
+	trap - EXIT; echo "waiting for the soak of $(SOAK_SECONDS) s"; \
+	wait $$soak || { cat $(SOAK_LOG); echo "the soak failed: $(SOAK_LOG)"; exit 1; }; tail -n 1 $(SOAK_LOG)
 
 # The bindings have no tests of their own in Rust: Python tests them.
 test-rust: develop
 	LIGHTGBM_LIBRARY="$$($(BIN)/python -c 'import lightgbm, pathlib; print(next(pathlib.Path(lightgbm.__file__).parent.rglob("lib_lightgbm.*")))')" cargo test --locked --workspace --exclude fastfeat-python
 
 test-python: develop
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests $(addprefix --deselect=,$(BESIDE))
 
 test-free-threaded: tools ## races on one engine, by a Python without its lock: FREE_THREADED=python3.14t
 	@command -v $(FREE_THREADED) >/dev/null || { echo "$(FREE_THREADED) is missing: a build of Python with --disable-gil"; exit 1; }

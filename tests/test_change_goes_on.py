@@ -300,13 +300,44 @@ def test_a_memory_limit_holds(tmp_path, on_limit):
     assert (stats["evicted"] > 0) == (on_limit == "evict_idle")
 
 
-def test_keys_on_disk_are_not_carried(tmp_path):
+@pytest.mark.parametrize("name", ["state.ff", "chain"])
+def test_keys_on_disk_are_carried(tmp_path, name):
+    def many(place):
+        return {**event(place), "card": f"c-{place * 7919 % 3_000}", "shop": f"s-{place % 700}", "ts": 2 * place}
+
+    options = {"memory_limit": "900kB", "on_limit": "spill", "spill_path": tmp_path / "spilled"}
+    kept = {**SPEND, "total": X.std().over("card")}
+    old = PAYMENTS.features(**kept, n=count().over("shop"), top=SHOP.top_k(2).over("card"))
+    new = PAYMENTS.features(**kept, n=count().over("shop"), later=X.max().over("card", "2ms"))
+    engine, place = Engine(old), tmp_path / name
+    incremental = {"incremental": True} if name == "chain" else {}
+    if incremental:
+        place.mkdir()
+    for begin in (0, 4_000):
+        for number in range(begin, begin + 4_000):
+            engine.push(many(number))
+        path = engine.checkpoint(place, **incremental)
+    never, spilled = (Engine.restore(new, path, **each) for each in ({"memory_limit": "1GB"}, options))
+    stats = spilled.stats()
+    assert stats["spilled_keys"] > 1_000
+    assert stats["state_bytes"] < 900_000 < never.stats()["state_bytes"]
+    assert (stats["keys"], stats["events"]) == (never.stats()["keys"], never.stats()["events"])
+    assert spilled.features_complete_since() == never.features_complete_since()
+    for number in range(8_000, 11_000):
+        assert row_bits(spilled.push(many(number))) == row_bits(never.push(many(number)))
+    # Where keys are on disk, texts are written in their order; so both are compared as such an engine writes them.
+    files = [each.checkpoint(tmp_path / f"{number}.ff") for number, each in enumerate((never, spilled))]
+    again = [Engine.restore(new, file, **options).checkpoint(file).read_bytes() for file in files]
+    assert again[0] == again[1]
+
+
+def test_a_disk_that_does_not_take_what_is_carried_is_named(tmp_path):
     _, path = written(tmp_path)
-    options = {"memory_limit": "1MB", "on_limit": "spill", "spill_path": tmp_path / "spill"}
-    with pytest.raises(CheckpointError, match="keys on disk are not carried"):
+    (tmp_path / "spilled").write_text("a file")
+    options = {"memory_limit": "1MB", "on_limit": "spill", "spill_path": tmp_path / "spilled"}
+    with pytest.raises(CheckpointError, match="cannot be used") as caught:
         Engine.restore(NEW, path, **options)
-    again = Engine.restore(NEW, path).checkpoint(tmp_path / "new.ff")
-    assert Engine.restore(NEW, again, **options).features_complete_since()["later"] is not None
+    assert caught.value.fault == "disk"
 
 
 # --- Stored, and damaged -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import os
 import random
 
 import pytest
-from fastfeat.protocol import Protocol
+from fastfeat.protocol import AskCommitted, Committed, Done, Processed, Protocol, Publish, Read, Restored, StartProducer
 from fastfeat.testing import Driver, Fenced, MemoryLog, Store
 
 EVENTS = 25
@@ -176,6 +176,18 @@ def test_a_state_that_cannot_be_written_down_any_more_is_made_anew():
         driver.step()
     assert store.states[(6,)] == state == driver.state
     assert len(log.read("out")) == 6
+
+
+def test_what_failed_after_it_counted_as_done_has_a_new_producer_where_nothing_comes_after_it():
+    machine, action = Protocol("a"), None
+    for event in (None, Done(), Committed((7,), (7,)), Restored((7,))):
+        action = machine.step(event)
+    assert action == Read((7,))
+    assert machine.step(Processed((9,))) == Publish((7,), (9,), "a.1")
+    assert machine.step(Done()) == Read((9,))
+    assert machine.step(Processed((9,), tainted=True)) == StartProducer()
+    assert machine.step(Done()) == AskCommitted()
+    assert machine.step(Committed((9,), (0,), "a.1")) == Read((9,)), "the state is of use yet"
 
 
 def test_one_seed():

@@ -7,7 +7,7 @@ from pathlib import Path
 import fastfeat as ff
 import pyarrow
 import pytest
-from fastfeat import CheckpointError, DefinitionError, Engine, MemoryLimit, SpillError, Stream, col, count
+from fastfeat import DefinitionError, Engine, MemoryLimit, SpillError, Stream, col, count
 from harness import row_bits
 from hypothesis import given, note, settings
 from strategies import cases, long_cases
@@ -182,15 +182,15 @@ def test_options_that_do_not_fit_are_refused(options, message):
     assert message in str(caught.value)
 
 
-def test_a_folder_is_of_one_engine(tmp_path):
-    engine = spilling(FEATURES, tmp_path / "spilled")
-    with pytest.raises(SpillError, match="another engine has it; give each engine a `spill_path` of its own") as caught:
-        spilling(FEATURES, tmp_path / "spilled")
-    assert caught.value.place == str(tmp_path / "spilled")
-    path = engine.checkpoint(tmp_path / "state.ff")
-    with pytest.raises(CheckpointError, match="another engine has it"):
-        Engine.restore(FEATURES, path, memory_limit="1MB", on_limit="spill", spill_path=tmp_path / "spilled")
-    del engine
-    spilling(FEATURES, tmp_path / "spilled")
+def test_engines_share_a_folder(tmp_path):
+    first, second = (spilling(FEATURES, tmp_path / "spilled") for _ in range(2))
+    path = first.checkpoint(tmp_path / "state.ff")
+    third = Engine.restore(FEATURES, path, memory_limit="1MB", on_limit="spill", spill_path=tmp_path / "spilled")
+    names = ["fastfeat-1.spill", "fastfeat-2.spill", "fastfeat.spill"]
+    assert sorted(each.name for each in (tmp_path / "spilled").iterdir()) == names
+    del first, second, third
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     with pytest.raises(SpillError, match="cannot be used"):
         spilling(FEATURES, tmp_path / "not" / "there")

@@ -14,6 +14,8 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 
 PARTITIONS = 4
+LINGER_S = 0.002
+"""Events that are due within so long go together, or the broker would be busy with requests."""
 
 
 async def main(address: str, topic: str, per_second: int, count: int, begin: float, events: str, out: str) -> None:
@@ -25,10 +27,10 @@ async def main(address: str, topic: str, per_second: int, count: int, begin: flo
     await producer.partitions_for(topic)
 
     async def feed(place: int) -> None:
-        at, mine = 0, messages[place::PARTITIONS]
+        at, handed, mine = 0, 0.0, messages[place::PARTITIONS]
         while at < len(mine):
             due = begin + (at * PARTITIONS + place) / per_second
-            if (ahead := due - time.monotonic()) > 0:
+            if (ahead := max(due, handed + LINGER_S) - time.monotonic()) > 0:
                 await asyncio.sleep(ahead)
             until = int(((time.monotonic() - begin) * per_second - place) / PARTITIONS) + 1
             batch, first = producer.create_batch(), at

@@ -66,7 +66,7 @@ def ready(port: int) -> bool:
 
 class Bench:
     def __init__(self, address: str, events: int, folder: Path) -> None:
-        self.address, self.folder = address, folder
+        self.address, self.folder, self.busy = address, folder, 0.0
         work = cards(max(events, 20_000))
         self.model = folder / "model.txt"
         booster(work).save_model(str(self.model))
@@ -173,8 +173,11 @@ class Bench:
             load = [self.address, f"{name}.payments", str(per_second), str(count), repr(begin)]
             command = [sys.executable, str(HERE / "load.py"), *load, str(self.folder / "events"), str(places["load"])]
             others.append(subprocess.Popen(command))
+            time.sleep(max(0.0, begin + WARM_SECONDS - time.monotonic()))
+            before = cpu_seconds(process.pid), time.monotonic()
             if codes := [each.wait() for each in others if each.wait() != 0]:
                 raise SystemExit(f"a process that sends or reads ended with {codes}")
+            self.busy = (cpu_seconds(process.pid) - before[0]) / (time.monotonic() - before[1])
         finally:
             for each in (*others, process):
                 each.send_signal(signal.SIGTERM)
@@ -194,7 +197,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="fastfeat-bench-"))
     address, broker = os.environ.get("FASTFEAT_TEST_KAFKA"), None
     if address is None:
-        broker = Broker(folder, java=JAVA).start()
+        broker = Broker(folder, options=JAVA).start()
         address = broker.address
     try:
         bench = Bench(address, given.events, folder)
@@ -203,9 +206,14 @@ def main() -> None:
             if not f"{kind} {per_second} {batch_ms}".startswith(given.only):
                 continue
             rate = int(per_second * given.share)
-            bare, worker = (bench.latency(each, rate, given.seconds, batch_ms) for each in (f"bare_{kind}", kind))
-            print(f"\n{kind}, {rate:,} events/s" + (f", a transaction waits {batch_ms} ms" if batch_ms else ""))
-            print(table(bare, worker), flush=True)
+            found, busy = [], []
+            for each in (f"bare_{kind}", kind):
+                found.append(bench.latency(each, rate, given.seconds, batch_ms))
+                busy.append(f"{bench.busy:.0%}")
+            print(
+                f"\n{kind}, {rate:,} events/s" + (f", a transaction waits {batch_ms} ms" if batch_ms else ""), end="; "
+            )
+            print(f"of a core the bare loop took {busy[0]}, the worker {busy[1]}\n{table(*found)}", flush=True)
     finally:
         if broker is not None:
             broker.stop()

@@ -218,9 +218,9 @@ class MemoryLimit(FastfeatError, MemoryError):  # noqa: N818 - the event is refu
 class SpillError(FastfeatError, OSError):
     """The disk that keys are spilled to does not do what it should; the event it was met at has changed nothing.
 
-    >>> error = SpillError("/tmp/spilled", "another engine has it; give each engine a `spill_path` of its own")
+    >>> error = SpillError("/tmp/spilled", "it takes no more: no space left on device; make room there")
     >>> print(error)
-    spill folder `/tmp/spilled`: another engine has it; give each engine a `spill_path` of its own
+    spill folder `/tmp/spilled`: it takes no more: no space left on device; make room there
     """
 
     code: ClassVar[str] = "spill"

@@ -91,7 +91,7 @@ class Counters:
 
 
 TOTALS: Final = {
-    "events": "events taken and committed",
+    "events": "events taken and committed; at least once: whose rows are committed or on their way",
     "rows": "rows published",
     "transactions": "transactions (or commits) done",
     "tainted": "transactions after which the producer was replaced, because a request had failed on the way",

@@ -115,12 +115,6 @@ class Pipeline:
             raise DefinitionError(place, f"reasons is {shown(self.reasons)}; write how many, 0 or more")
         if self.reasons and self.model is None:
             raise DefinitionError(place, f"reasons={self.reasons} without a model; give model=..., or leave them out")
-        if self.engine.get("on_limit") == "spill":
-            raise DefinitionError(
-                place,
-                "engine has on_limit='spill', and a folder is of one engine where a worker has one for each partition; "
-                "leave it out, and share the partitions among more workers",
-            )
         object.__setattr__(self, "sources", tuple(self.sources))
         object.__setattr__(self, "engine", MappingProxyType(dict(self.engine)))
         self._check_topics(place)

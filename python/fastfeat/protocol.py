@@ -169,9 +169,13 @@ class Restored:
 
 @dataclass(frozen=True)
 class Processed:
-    """Events up to `end` were pushed. `end` is where reading began if there were none."""
+    """Events up to `end` were pushed. `end` is where reading began if there were none.
+
+    `tainted`, where there were none: what was published before, and counted as done, turns out to have failed.
+    """
 
     end: Position
+    tainted: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,9 +270,9 @@ class Protocol:
             case Replay(end=end), Done():
                 self._position = end
                 return self._go_on()
-            case Read(begin=begin), Processed(end=end):
+            case Read(begin=begin), Processed(end=end, tainted=tainted):
                 if end == begin:
-                    return self._go_on()
+                    return self._go_on(tainted)
                 self._waiting, self._waiting_token = end, self._new_token()
                 return Publish(begin, end, self._waiting_token)
             case Publish(end=end), Done(tainted=tainted):

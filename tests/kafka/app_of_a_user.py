@@ -30,6 +30,7 @@ SOURCES = [ff.Kafka(f"{NAME}.payments", stream=payments)]
 ACKS = 1 if os.environ.get("SCENE_ACKS") == "1" else "all"
 SINKS = {"sink": ff.Kafka(f"{NAME}.scored", acks=ACKS), "dead_letters": ff.Kafka(f"{NAME}.dead")}
 FOLDER = os.environ.get("SCENE_CHECKPOINTS", "checkpoints")
+SPILLS = {"memory_limit": "230kB", "on_limit": "spill", "spill_path": os.environ.get("SCENE_SPILL")}
 
 pipeline = ff.Pipeline(
     NAME,
@@ -39,6 +40,7 @@ pipeline = ff.Pipeline(
     model=os.environ.get("SCENE_MODEL"),
     guarantee=os.environ.get("SCENE_GUARANTEE", "exactly_once"),
     checkpoint=FOLDER,
+    engine=SPILLS if SPILLS["spill_path"] else {},
 )
 by_merchant = ff.repartition(
     NAME,

@@ -12,12 +12,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import java
+
 HERE = Path(__file__).parent
 VERSION = "4.4.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastfeat" / f"kafka-{VERSION}"
 # A fixed id: one that begins with `-` is no id to the format tool.
 CLUSTER = "fastfeatTestCluster00w"
 START_SECONDS_MAX = 60
+WAY_OUT = "or set FASTFEAT_TEST_KAFKA=host:port of a Kafka 4 that tests may fill"
 # Quick to start: the tests share two cores with it.
 SMALL = ("-Xmx512m", "-Xms256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
@@ -58,8 +61,8 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS;User:worker
 """
 PASSWORD = "s3cret-of-tests"
-USERS = ("worker", "stranger")
-"""The first may do anything, the other one nothing."""
+USERS = ("worker", "stranger", "limited")
+"""The first may do anything, the others nothing but what they are granted."""
 
 
 class BrokerError(Exception):
@@ -70,16 +73,14 @@ def jars() -> Path:
     """The folder of jars, fetched if it is not there."""
     if any(CACHE.glob("kafka_2.13-*.jar")):
         return CACHE
-    way_out = "or set FASTFEAT_TEST_KAFKA=host:port of a Kafka 4 that tests may fill"
-    for program, package in (("java", "openjdk-17-jre-headless"), ("mvn", "maven")):
-        if shutil.which(program) is None:
-            raise BrokerError(f"the broker tests need `{program}`: apt-get install {package}, {way_out}")
+    if shutil.which("mvn") is None:
+        raise BrokerError(f"the broker tests need `mvn` to fetch Kafka: apt-get install maven, {WAY_OUT}")
     part = CACHE.with_name(f"{CACHE.name}.{os.getpid()}.part")
     command = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies",
                f"-DoutputDirectory={part}"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=java.environment())
     if done.returncode != 0:
-        raise BrokerError(f"Maven could not fetch Kafka {VERSION}, {way_out}:\n{done.stdout[-2_000:]}")
+        raise BrokerError(f"Maven could not fetch Kafka {VERSION}, {WAY_OUT}:\n{done.stdout[-2_000:]}")
     if CACHE.exists():
         shutil.rmtree(part)
     else:
@@ -105,9 +106,13 @@ class Broker:
         *,
         proxied: tuple[int, int] | None = None,
         secure: bool = False,
-        java: Sequence[str] = SMALL,
+        options: Sequence[str] = SMALL,
     ) -> None:
-        self.folder, self.java = folder, java
+        try:
+            self.java = java.program("java")
+        except java.JavaError as error:
+            raise BrokerError(f"{error}\n{WAY_OUT}") from error
+        self.folder, self.options = folder, options
         self.port, self.controller = free_port(), free_port()
         listener, advertised = proxied or (0, 0)
         self.properties = folder / "server.properties"
@@ -131,7 +136,7 @@ class Broker:
         self.secure_port, store = free_port(), self.folder / "store.p12"
         self.certificate = self.folder / "certificate.pem"
         keytool = [
-            "keytool",
+            java.program("keytool"),
             "-keystore",
             str(store),
             "-storetype",
@@ -158,7 +163,7 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def _command(self, *arguments: str) -> list[str]:
-        return ["java", *self.java, "-cp", f"{jars()}/*", *arguments]
+        return [self.java, *self.options, "-cp", f"{jars()}/*", *arguments]
 
     def _java(self, *arguments: str) -> None:
         done = subprocess.run(self._command(*arguments), capture_output=True, text=True, check=False)

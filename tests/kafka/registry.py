@@ -17,6 +17,7 @@ import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from kafka import java
 from kafka.broker import CACHE, free_port
 
 VERSION = "2.6.13.Final"
@@ -29,7 +30,7 @@ def fetched():
     """The folder of its jars; None where it cannot be had."""
     if any(FOLDER.glob("*-runner.jar")):
         return FOLDER
-    if shutil.which("mvn") is None or shutil.which("java") is None:
+    if shutil.which("mvn") is None:
         return None
     part = FOLDER.with_name(f"{FOLDER.name}.{os.getpid()}.part")
     artifact = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
@@ -37,6 +38,7 @@ def fetched():
         ["mvn", "-q", "-B", COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={part}"],
         capture_output=True,
         check=False,
+        env=java.environment(),
     )
     archive = part / f"apicurio-registry-app-{VERSION}-all.tar.gz"
     if done.returncode != 0 or not archive.exists():
@@ -63,7 +65,7 @@ class Apicurio:
         (jar,) = folder.glob("*-runner.jar")
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                ["java", *options, f"-Dquarkus.http.port={self.port}", "-jar", str(jar)],
+                [java.program("java"), *options, f"-Dquarkus.http.port={self.port}", "-jar", str(jar)],
                 stdout=output, stderr=output, cwd=folder,
             )  # fmt: skip
         begun = time.monotonic()

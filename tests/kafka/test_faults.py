@@ -95,6 +95,33 @@ def test_the_broker_is_killed_and_stopped(own, name, tmp_path):
         scene.close()
 
 
+def test_at_least_once_keeps_rows_and_state_while_the_broker_is_away(own, name, tmp_path, monkeypatch):
+    """Rows that are under way when it dies are sent again, also where no event comes after them."""
+    monkeypatch.setenv("SCENE_GUARANTEE", "at_least_once")
+    scene = Scene(own.address, name, tmp_path)
+    try:
+        worker = scene.worker()
+        scene.send(payments(200))
+        scene.wait()
+        # The worker sleeps while events are sent, so that their rows are still to come.
+        worker.send_signal(signal.SIGSTOP)
+        scene.send(payments(2_000, seed=1, begin=2_000))
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+        own.kill()
+        time.sleep(0.5)
+        own.start()
+        scene.wait()
+        (rows, _), (expected, _) = scene.seen(), scene.expected()
+        for partition in range(scene.partitions):
+            assert list({row[0]: row for row in rows[partition]}.values()) == expected[partition]
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+        assert "state restored" not in (tmp_path / "worker-0.log").read_text()
+    finally:
+        scene.close()
+
+
 def test_the_broker_is_killed_in_mid_commit(own, name, tmp_path):
     """Between the frame that ends a transaction and its answer, within a few milliseconds."""
     choose, aim = random.Random(7), {"armed": False, "killed": 0}

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.protocol.admin import CreateAclsRequest
 from kafka.broker import PASSWORD, Broker, free_port
 from kafka.scene import Scene, payments, until
 from kafka.test_outside import get, run
@@ -81,6 +82,53 @@ def test_what_is_refused_is_told_at_once_with_the_way_out(secure, scene, others,
     assert re.search(told, messages[-1]["message"]), done.stderr
     assert PASSWORD not in done.stderr
     assert time.monotonic() - begun < 30
+
+
+TOPIC, GROUP, TRANSACTIONAL_ID = 2, 3, 5
+READ, WRITE, DESCRIBE = 3, 4, 8
+
+
+async def grant(address, rights):
+    """Each right is a kind of resource, its name or how it begins, and an operation."""
+    literal, prefixed, allow = 3, 4, 3
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    for kind, resource, operation in rights:
+        pattern = prefixed if kind == TRANSACTIONAL_ID else literal
+        request = CreateAclsRequest(kind, resource, pattern, "User:limited", "*", operation, allow)
+        answer = await admin._client.send(admin._client.get_random_node(), request)
+        assert [code for code, _ in answer.creation_responses] == [0]
+    await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [
+        (None, None),
+        ((TOPIC, "payments", READ), "grant this user Describe and Read of the sources' topics"),
+        ((TOPIC, "scored", WRITE), "and Describe and Write of those of sink"),
+        ((GROUP, "", READ), "grant this user Read of group `"),
+        ((TRANSACTIONAL_ID, "", WRITE), "grant this user Describe and Write of transactional ids"),
+    ],
+)
+def test_a_right_that_is_wanting_is_named(secure, scene, without, told):
+    rights = {
+        (TOPIC, "payments", READ), (TOPIC, "payments", DESCRIBE), (TOPIC, "scored", DESCRIBE), (TOPIC, "scored", WRITE),
+        (TOPIC, "dead", DESCRIBE), (TOPIC, "dead", WRITE), (GROUP, "", READ), (TRANSACTIONAL_ID, "", WRITE),
+    }  # fmt: skip
+    granted = [
+        (kind, f"{scene.name}.{what}" if what else scene.name, operation)
+        for kind, what, operation in sorted(rights - {without})
+    ]
+    asyncio.run(grant(scene.address, granted))
+    scene.send(payments(200))
+    worker = scene.worker(**settings(secure, sasl_username="limited"))
+    if told is None:
+        scene.wait()
+        scene.assert_exactly_once()
+        return
+    assert worker.wait(30) == 3
+    assert told in scene.logs()
 
 
 def test_rows_that_are_too_long_for_their_topic_go_in_smaller_batches_or_are_told(plain):

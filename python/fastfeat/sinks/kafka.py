@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -29,6 +30,11 @@ RETRY_MS: Final = 20
 """Before a request is sent again that was answered with "not yet". The client's own is 100: the step of a commit."""
 BETWEEN_TRANSACTIONS_S: Final = 0.002
 """The same for the first request of a transaction, while the broker ends the one before; the client's is 20 ms."""
+
+UNDER_WAY_MAX: Final = 4
+"""So many batches of a partition may be handed over before the first of them is confirmed."""
+COMMIT_EVERY_S: Final = 0.1
+"""Positions that are committed beside the rows, of each partition."""
 
 Header = tuple[str, bytes | None]
 Offsets = Mapping[tuple[str, int], tuple[int, str]]
@@ -132,8 +138,6 @@ class Publisher:
         self._failures = 0
         self.handed_at = 0.0
         """When the last messages were handed over to the producer: seconds of `perf_counter`."""
-        self.confirmed_at = 0.0
-        """When the broker had confirmed them."""
 
     def _options(self) -> dict[str, Any]:
         return {"enable_idempotence": True}
@@ -201,13 +205,26 @@ class Publisher:
 
     async def publish(self, batches: Sequence[Batch], offsets: Offsets) -> bool:
         """Sends all and commits. Whether any request failed on the way, though all went well in the end."""
-        from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-
         if self._producer is None:
             raise PublishError(Fault.AMBIGUOUS, "there is no producer")
         before = self._failures
+        await self._within(self._publish(self._producer, batches, offsets), batches)
+        return self._failures != before
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that was published before turned out to have failed: a new producer sends it again."""
+        return False
+
+    async def settle(self) -> None:
+        """Until all that was published is confirmed and committed."""
+
+    async def _within(self, work: Awaitable[None], batches: Sequence[Batch]) -> None:
+        """Does it within the deadline; errors become what they mean."""
+        from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
         try:
-            await asyncio.wait_for(self._publish(self._producer, batches, offsets), self._deadline_s)
+            await asyncio.wait_for(work, self._deadline_s)
         except MessageSizeTooLargeError as error:
             if self._batch_bytes <= BATCH_BYTES_MIN:
                 topics = ", ".join(sorted({each.topic for each in batches}))
@@ -218,7 +235,6 @@ class Publisher:
             raise PublishError(Fault.AMBIGUOUS, f"publishing took longer than {self._deadline_s} s") from error
         except (KafkaError, OSError, AssertionError) as error:
             raise _told(error, "publishing failed") from error
-        return self._failures != before
 
     async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
         raise AssertionError("a kind of Publisher says how")
@@ -275,7 +291,6 @@ class Transactional(Publisher):
         futures = await self._send(producer, batches)
         await self._add_offsets(producer, offsets)
         await _all(futures)
-        self.confirmed_at = time.perf_counter()
         await self._commit(producer)
 
     async def _add_offsets(self, producer: AIOKafkaProducer, offsets: Offsets) -> None:
@@ -285,8 +300,22 @@ class Transactional(Publisher):
         await producer.commit_transaction()
 
 
+@dataclass
+class _Sent:
+    """What was handed over and is not confirmed."""
+
+    batches: Sequence[Batch]
+    offsets: Offsets
+    confirmed: bool = False
+
+
 class Plain(Publisher):
-    """Rows first, then the positions: after a failure in between, rows come twice."""
+    """Rows first, then the positions: after a failure in between, rows come twice.
+
+    Up to `under_way_max` batches may be under way when `publish` returns, and positions are committed behind them, from
+    time to time. What was not confirmed is kept: a new producer sends it again, in order, before anything else, so
+    that a failure costs no state. `settle` waits for all of it. With 0, nothing is under way when `publish` returns.
+    """
 
     def __init__(
         self,
@@ -297,18 +326,115 @@ class Plain(Publisher):
         deadline_s: float,
         compression: str | None = None,
         pack: Pack | None = None,
+        under_way_max: int = UNDER_WAY_MAX,
     ) -> None:
         super().__init__(connection, deadline_s=deadline_s, compression=compression, pack=pack)
-        self._commit, self._acks = commit, acks
+        self._commit, self._acks, self._under_way_max = commit, acks, under_way_max
+        self._under_way: deque[_Sent] = deque()
+        self._to_commit: Offsets | None = None
+        self._committed_at = 0.0
+        self._committing = asyncio.Lock()
+        self._committer: asyncio.Task[None] | None = None
+        self._error: BaseException | None = None
+        self._moved = asyncio.Event()
 
     def _options(self) -> dict[str, Any]:
         # A producer whose requests have numbers has them confirmed by all.
         return super()._options() if self._acks == "all" else {"enable_idempotence": False, "acks": self._acks}
 
+    async def start(self) -> None:
+        """Starts a new producer, which sends again what was not confirmed."""
+        await super().start()
+        self._error = None
+        assert self._producer is not None
+        await self._within(self._again(self._producer), [each for sent in self._under_way for each in sent.batches])
+
+    async def _again(self, producer: AIOKafkaProducer) -> None:
+        for sent in tuple(self._under_way):
+            self._await(producer, sent, await self._send(producer, sent.batches))
+        await self._settle()
+
+    async def drop(self) -> None:
+        """Lets go of the producer, and keeps what it has in hand."""
+        if self._committer is not None:
+            self._committer.cancel()
+            await asyncio.wait([self._committer])
+            self._committer = None
+        await super().drop()
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that was published before turned out to have failed: a new producer sends it again."""
+        return self._error is not None
+
+    async def settle(self) -> None:
+        """Until all that was published is confirmed and committed."""
+        if self._producer is None and self._under_way:
+            raise PublishError(Fault.AMBIGUOUS, "there is no producer")
+        await self._within(self._settle(), [each for sent in self._under_way for each in sent.batches])
+
     async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
-        await _all(await self._send(producer, batches))
-        self.confirmed_at = time.perf_counter()
-        await self._commit(offsets)
+        if self._error is not None:
+            raise self._error
+        sent = _Sent(batches, offsets)
+        futures = await self._send(producer, batches)
+        self._under_way.append(sent)
+        self._await(producer, sent, futures)
+        if self._under_way_max == 0:
+            return await self._settle()
+        await self._until(self._under_way_max)
+
+    async def _until(self, count: int) -> None:
+        """Until no more than so many batches are under way."""
+        while self._error is None and len(self._under_way) > count:
+            self._moved.clear()
+            await self._moved.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def _settle(self) -> None:
+        await self._until(0)
+        await self._commit_now()
+
+    def _await(self, producer: AIOKafkaProducer, sent: _Sent, futures: list[asyncio.Future[Any]]) -> None:
+        """Told when these are confirmed, or not; of a producer that was dropped, nothing is told."""
+
+        def done(results: asyncio.Future[list[Any]]) -> None:
+            if producer is not self._producer:
+                return
+            failed = [one for one in results.result() if isinstance(one, BaseException)]
+            self._error = self._error or next(iter(failed), None)
+            sent.confirmed = not failed
+            # Positions are committed in order, so that none is ahead of rows that are not confirmed.
+            while self._under_way and self._under_way[0].confirmed:
+                self._to_commit = self._under_way.popleft().offsets
+            if self._to_commit is not None and self._committer is None and self._error is None:
+                self._committer = asyncio.create_task(self._commit_on())
+            self._moved.set()
+
+        asyncio.gather(*futures, return_exceptions=True).add_done_callback(done)
+
+    async def _commit_on(self) -> None:
+        """Commits positions as they come, from time to time, until none is left."""
+        try:
+            while self._to_commit is not None:
+                await asyncio.sleep(self._committed_at + COMMIT_EVERY_S - time.monotonic())
+                await asyncio.wait_for(self._commit_now(), self._deadline_s)
+        except Exception as error:
+            # It is raised where the next thing is published.
+            self._error = self._error or error
+        finally:
+            self._committer = None
+            self._moved.set()
+
+    async def _commit_now(self) -> None:
+        async with self._committing:
+            if (offsets := self._to_commit) is None:
+                return
+            await self._commit(offsets)
+            self._committed_at = time.monotonic()
+            if self._to_commit is offsets:
+                self._to_commit = None
 
 
 def _kafka_offsets(offsets: Offsets) -> dict[Any, Any]:
@@ -336,5 +462,7 @@ def _told(error: BaseException, what: str) -> PublishError:
         errors.SaslAuthenticationFailed,
         errors.UnsupportedVersionError,
     )
+    # The client wraps what it did not expect of an answer.
+    error = error.__cause__ if isinstance(error.__cause__, fatal) else error
     fault = Fault.FENCED if isinstance(error, fenced) else Fault.FATAL if isinstance(error, fatal) else Fault.AMBIGUOUS
     return PublishError(fault, f"{what}: {type(error).__name__} {error}".rstrip())

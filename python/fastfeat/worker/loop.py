@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -25,6 +26,7 @@ from fastfeat.places import is_address
 from fastfeat.sinks.kafka import Plain, Publisher, Transactional
 from fastfeat.sources.kafka import KafkaError, Membership, OffsetLost, Topics
 from fastfeat.worker.http import Server
+from fastfeat.worker.rights import way_out
 from fastfeat.worker.router import Router
 from fastfeat.worker.state import State
 from fastfeat.worker.traces import traced
@@ -102,7 +104,8 @@ class Worker:
         if self._error is None:
             log.info("stopped")
             return DONE
-        log.error("%s", self._error, extra={"code": getattr(self._error, "code", type(self._error).__name__)})
+        code = getattr(self._error, "code", type(self._error).__name__)
+        log.error("%s%s", self._error, way_out(self._error, self.settings.group), extra={"code": code})
         return STATE if isinstance(self._error, (CheckpointError, OffsetLost)) else GAVE_UP
 
     async def _patiently(self, begin: Callable[[], Awaitable[Membership]]) -> Membership | None:
@@ -157,6 +160,7 @@ class Worker:
             raise
         self._membership = membership
         log.info("joined", extra={"group": self.settings.group})
+        _leave_alone()
         return membership
 
     async def _reconcile(self, membership: Membership) -> None:
@@ -165,6 +169,7 @@ class Worker:
         while not self._stop.is_set() and self._error is None:
             if membership.error is not None:
                 self._error = KafkaError(f"the group refuses this worker: {membership.error!r}")
+                self._error.__cause__ = membership.error
                 return
             owned = membership.owned
             for number, unit in self.units.items():
@@ -235,6 +240,8 @@ class Worker:
             deadline_s=deadline_s,
             compression=settings.compression,
             pack=pack,
+            # Where a journal goes out with the rows, each of its entries is committed before the next one.
+            **({} if self.pipeline.journal is None else {"under_way_max": 0}),
         )
 
     async def _end(self, membership: Membership | None) -> None:
@@ -322,6 +329,12 @@ class Worker:
         return healthy, ready, about
 
 
+def _leave_alone() -> None:
+    """What is here by now, modules and the pipeline, stays: collections of garbage need not look through it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def _check_output(pipeline: Pipeline) -> None:
     """Whether a registry would take the schema of the rows."""
     if pipeline.sink is None or not isinstance(pipeline.sink.format, AvroOutput):
@@ -366,7 +379,8 @@ def run(pipeline: Pipeline | Repartition, settings: Settings, *, dry_run: bool =
 
             if not isinstance(error, ClientError):
                 raise
-            log.error("Kafka at %s: %r", settings.servers, error, extra={"code": "kafka"})
+            told = way_out(error, settings.group)
+            log.error("Kafka at %s: %r%s", settings.servers, error, told, extra={"code": "kafka"})
             return GAVE_UP
 
     return asyncio.run(main())

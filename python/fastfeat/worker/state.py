@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastfeat.avro_rows import AvroOutput
 from fastfeat.checkpoints import PART, Folder
 from fastfeat.engine import Engine
-from fastfeat.errors import CheckpointError, CheckpointWarning
+from fastfeat.errors import CheckpointError, CheckpointWarning, SpillError
 from fastfeat.formats import Format
 from fastfeat.pipeline import Pipeline
 from fastfeat.protocol import Position
@@ -161,6 +161,10 @@ class State:
             score=wanted and pipeline.model is not None,
             reasons=pipeline.reasons if wanted else 0,
         )
+        spilled = next((problem for problem in outcome.problems if problem.code == SpillError.code), None)
+        if spilled is not None:
+            # Nothing is wrong with the message: the state is made anew, and the message taken again.
+            raise SpillError(str(pipeline.engine["spill_path"]), spilled.message)
         if results is None:
             return
         results.events += len(records)

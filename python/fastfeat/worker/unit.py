@@ -122,10 +122,19 @@ class Unit:
                 if isinstance(action, Read) and age_s > self._snapshot_every_s:
                     self.machine.snapshot_due = True
             self.error = action.error
+            if self.error is None:
+                await self._settle()
         finally:
             await self._publisher.drop()
             await self._reader.stop()
             self.state.drop()
+
+    async def _settle(self) -> None:
+        """What is under way is confirmed and committed; where it cannot be, who comes next makes it again."""
+        try:
+            await self._publisher.settle()
+        except PublishError as error:
+            log.warning("the last results may come again: %s", error, extra={"partition": self.number})
 
     async def _told(self, action: Action) -> Event:
         """Does it; errors become what they mean."""
@@ -205,6 +214,7 @@ class Unit:
         return {place: (offset, beside) for place, offset in zip(self._places, position, strict=True)}
 
     async def _committed(self) -> Committed:
+        await self._publisher.settle()
         found = await self._topics.committed(self._places)
         offsets = [each for each in found if each is not None]
         if not offsets:
@@ -313,7 +323,7 @@ class Unit:
         self.counters.lag = self._reader.lag()
         if count == 0:
             self.caught_up = True
-            return Processed(begin)
+            return Processed(begin, tainted=self._publisher.failed)
         self.caught_up |= self.counters.lag is not None and self.counters.lag < settings.batch_rows
         self._results = results = Results()
         begun = time.perf_counter()
@@ -343,6 +353,8 @@ class Unit:
         return Done(tainted=tainted)
 
     async def _snapshot(self, position: Position) -> Event:
+        # None is ahead of what the group has committed.
+        await self._publisher.settle()
         begun = time.perf_counter()
         if self._pipeline.journal is not None:
             ends = await self._ends_of_journal(self._pipeline.journal)

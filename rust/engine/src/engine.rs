@@ -23,6 +23,7 @@ use crate::state::table::Key;
 use crate::state::{Cells, Run, RunMut, texts};
 pub use crate::stats::Stats;
 
+mod ordered;
 mod room;
 mod spilling;
 

@@ -1,6 +1,6 @@
 //! What the world can do wrong, each with the value and the way out.
 
-use std::fmt;
+use std::{fmt, io};
 
 use thiserror::Error;
 
@@ -140,6 +140,12 @@ pub struct SpillError {
     pub place: String,
     /// What was found, and the way out.
     pub message: String,
+}
+
+impl From<SpillError> for io::Error {
+    fn from(error: SpillError) -> Self {
+        Self::other(error)
+    }
 }
 
 /// A checkpoint that could not be written, or from which an engine cannot go on.

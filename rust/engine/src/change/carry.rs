@@ -3,20 +3,35 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use thiserror::Error;
+
 use super::Change;
-use crate::encode::{Broken, Input};
+use crate::encode::Input;
 use crate::engine::{Clock, Engine};
+use crate::error::SpillError;
 use crate::late::LateRecord;
 use crate::plan::{Plan, Selection};
 use crate::state::interner::{Numbers, Texts};
 use crate::state::table::Loading;
 
+/// Why a state does not go on under another definition.
+#[derive(Debug, Error)]
+pub enum Uncarried {
+    /// That of a table, and what is wrong with it.
+    #[error("the state of `{0}` cannot be carried: {1}")]
+    State(String, String),
+    /// Keys on disk cannot be had from there, or not be put there.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
+}
+
 impl Engine {
     /// Goes on under another definition. Kept features are to the bit what they would have been.
     ///
     /// # Errors
-    /// A table that the change keeps cannot be had from the state: the change is not of this engine.
-    pub fn carry(self, change: Change) -> Result<Self, String> {
+    /// A table that the change keeps cannot be had from the state: the change is not of this engine. Or the disk that keys are spilled to does
+    /// not do what it should.
+    pub fn carry(self, change: Change) -> Result<Self, Uncarried> {
         let Change { mut plan, begins, .. } = change;
         let streams = self.plan.streams.iter().zip(&self.clocks);
         let newest = streams.filter_map(|(stream, clock)| {
@@ -30,7 +45,7 @@ impl Engine {
             generation.newest = newest;
         }
         let plan = Arc::new(plan);
-        let mut next = Self::with_options(Arc::clone(&plan), self.options.clone());
+        let mut next = Self::open(Arc::clone(&plan), self.options.clone())?;
         self.carry_counts(&mut next);
         let order = self.interner.order();
         order.ids.iter().for_each(|&id| _ = next.interner.load(self.interner.text(id)));
@@ -43,30 +58,31 @@ impl Engine {
                 Some((older, Selection::of(&self.plan, &self.plan.tables[older], &plan, table, idle_after)?))
             };
             let Some((older, chosen)) = self.plan.older(table).and_then(of) else {
-                return Err(format!("the state of `{}` cannot be carried", table.name));
+                return Err(Uncarried::State(table.name.clone(), "it is not there".to_owned()));
             };
             let (state, old_plan) = (&self.tables[older], &self.plan.tables[older]);
-            let mut carry = || -> Result<(), Broken> {
-                let mut loading = Loading::default();
-                for key in state.in_order() {
+            let mut loading = Loading::default();
+            for number in 0..state.count() {
+                self.each_in_order((older, number), |shard, key| -> Result<(), Uncarried> {
                     bytes.clear();
-                    state.save_chosen(old_plan, &chosen, key, &order, &mut bytes);
+                    shard.save_chosen(old_plan, &chosen, key, &order, &mut bytes);
                     let texts = &mut Texts::Used(&mut next.interner, &numbers);
-                    next.tables[index].load_key(table, &mut loading, &mut Input::new(&bytes), texts)?;
+                    next.tables[index]
+                        .load_key(table, &mut loading, &mut Input::new(&bytes), texts)
+                        .map_err(|broken| Uncarried::State(table.name.clone(), broken.to_string()))?;
+                    Ok(next.spill_loaded(&plan)?)
+                })?;
+            }
+            let (next, mut listed) = (&mut next.tables[index], 0);
+            for (number, shard) in state.iter().enumerate().filter(|_| chosen.leaves_alike) {
+                next.resume_steps((number, state.count()), shard.step_ticks());
+                for (begin, hashes) in shard.steps() {
+                    listed += hashes.len() as u64;
+                    hashes.into_iter().for_each(|hash| next.look_again(table, hash, Some(begin)));
                 }
-                let (next, mut listed) = (&mut next.tables[index], 0);
-                for (number, shard) in state.iter().enumerate().filter(|_| chosen.leaves_alike) {
-                    next.resume_steps((number, state.count()), shard.step_ticks());
-                    for (begin, hashes) in shard.steps() {
-                        listed += hashes.len() as u64;
-                        hashes.into_iter().for_each(|hash| next.look_again(table, hash, Some(begin)));
-                    }
-                }
-                next.look_at_others(table, &loading, listed);
-                Ok(())
-            };
-            carry().map_err(|broken| format!("the state of `{}` cannot be carried: {broken}", table.name))?;
-            next.tables[index].resume_expired(state.expired());
+            }
+            next.look_at_others(table, &loading, listed);
+            next.resume_expired(state.expired());
         }
         next.interner.drop_unused();
         Ok(next)

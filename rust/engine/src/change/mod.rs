@@ -6,6 +6,8 @@
 mod carry;
 mod uses;
 
+pub use self::carry::Uncarried;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

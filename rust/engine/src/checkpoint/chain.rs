@@ -12,7 +12,7 @@ use super::read::{self, Full};
 use super::sections::Sealed;
 use super::target::{Target, Unwritten, unwritten};
 use super::{Restored, Wanted, fault, placed, refused, write};
-use crate::change::{Change, Restart};
+use crate::change::{Change, Restart, Uncarried};
 use crate::engine::{Engine, OnLimit, Options};
 use crate::error::{CheckpointError, CheckpointFault};
 use crate::journal::{Journal, Position};
@@ -275,8 +275,9 @@ fn open_one(disk: &dyn Disk, wanted: Wanted<'_>, path: &Path) -> Result<Restored
         };
     }
     let begun = begin(disk, wanted, path, CheckpointFault::Disk)?;
-    let Full { engine, offsets, .. } = open_full(disk, &begun.plan, wanted.options, path, CheckpointFault::Disk)?;
-    let engine = carry(engine, begun.change, path)?;
+    let options = options_of(wanted, begun.change.as_ref());
+    let Full { engine, offsets, .. } = open_full(disk, &begun.plan, &options, path, CheckpointFault::Disk)?;
+    let engine = carry(engine, wanted, begun.change, path)?;
     Ok(Restored { engine, offsets, path: path.to_owned(), damaged: Vec::new() })
 }
 
@@ -291,9 +292,10 @@ fn open_chain(
     let files = disk::under(folder, &chain.names());
     let mut reachable = files.len();
     let Begun { plan, change } = begin(disk, wanted, &files[0], CheckpointFault::Damaged)?;
+    let options = options_of(wanted, change.as_ref());
     loop {
         let Full { mut engine, mut offsets, sealed, goes_on } =
-            open_full(disk, &plan, wanted.options, &files[0], CheckpointFault::Damaged)?;
+            open_full(disk, &plan, &options, &files[0], CheckpointFault::Damaged)?;
         let mut position = Position {
             folder: folder.to_owned(),
             base: chain.base,
@@ -322,7 +324,7 @@ fn open_chain(
             let path = files[position.increments as usize].clone();
             if change.is_some() {
                 // What comes next is a full one: increments are of the definition of their full one.
-                return Ok((carry(engine, change, &path)?, offsets, path));
+                return Ok((carry(engine, wanted, change, &path)?, offsets, path));
             }
             // Who went on with increments goes on with them.
             if goes_on {
@@ -351,13 +353,6 @@ fn begin(disk: &dyn Disk, wanted: Wanted<'_>, path: &Path, missing: CheckpointFa
     if plan.definition == wanted.plan.definition {
         return Ok(Begun { plan, change: None });
     }
-    if wanted.options.on_limit == OnLimit::Spill {
-        return refused(
-            path,
-            "its features are others than those asked for, and keys on disk are not carried to another definition; restore it with room in memory \
-             and without on_limit=\"spill\", write a checkpoint, and go on from that",
-        );
-    }
     let change = Change::between(&plan, wanted.plan, wanted.options.idle_after);
     match change.refusal(wanted.restart) {
         Some(message) => refused(path, message),
@@ -365,10 +360,22 @@ fn begin(disk: &dyn Disk, wanted: Wanted<'_>, path: &Path, missing: CheckpointFa
     }
 }
 
-fn carry(engine: Engine, change: Option<Change>, path: &Path) -> Result<Engine, CheckpointError> {
-    match change {
-        Some(change) => engine.carry(change).or_else(|message| refused(path, message)),
-        None => Ok(engine),
+/// The options of the engine that a file is read into. Where keys may spill, a state and what is made of it share the limit.
+fn options_of(wanted: Wanted<'_>, change: Option<&Change>) -> Options {
+    let shares = change.is_some() && wanted.options.on_limit == OnLimit::Spill;
+    let memory_limit = wanted.options.memory_limit.map(|limit| if shares { limit / 2 } else { limit });
+    Options { memory_limit, ..wanted.options.clone() }
+}
+
+fn carry(engine: Engine, wanted: Wanted<'_>, change: Option<Change>, path: &Path) -> Result<Engine, CheckpointError> {
+    let Some(change) = change else { return Ok(engine) };
+    match engine.carry(change) {
+        Ok(mut engine) => {
+            engine.options.memory_limit = wanted.options.memory_limit;
+            Ok(engine)
+        }
+        Err(Uncarried::Spill(error)) => fault(path, CheckpointFault::Disk, error.to_string()),
+        Err(error @ Uncarried::State(..)) => refused(path, error.to_string()),
     }
 }
 

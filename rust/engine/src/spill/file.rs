@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use crate::error::SpillError;
 
-/// Name of the file in its folder.
-const NAME: &str = "fastfeat.spill";
+/// Engines that can share a folder.
+const FILES_MAX: usize = 1_000;
 
 /// Where keys may be spilled to.
 pub trait SpillDisk: fmt::Debug + Send + Sync {
@@ -17,7 +17,7 @@ pub trait SpillDisk: fmt::Debug + Send + Sync {
     /// An empty file that nobody else has.
     ///
     /// # Errors
-    /// Another engine has it, or the disk refuses.
+    /// As many engines have one as can, or the disk refuses.
     fn open(&self) -> Result<Box<dyn SpillFile>, SpillError>;
 }
 
@@ -40,7 +40,7 @@ pub trait SpillFile: fmt::Debug + Send + Sync {
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
 
-/// A folder on a disk of the machine. It is made where it is missing; one engine at a time may have it.
+/// A folder on a disk of the machine. It is made where it is missing; engines share it, of any process, with a file for each.
 #[derive(Clone, Debug)]
 pub struct LocalSpill {
     folder: PathBuf,
@@ -66,18 +66,43 @@ impl SpillDisk for LocalSpill {
         if !self.folder.is_dir() {
             fs::create_dir(&self.folder).map_err(unusable)?;
         }
-        let path = self.folder.join(NAME);
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(refused("another engine has it; give each engine a `spill_path` of its own".to_owned()));
+        for number in 0..FILES_MAX {
+            let path = self.folder.join(name(number));
+            let file =
+                File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
+            match file.try_lock() {
+                Ok(()) => {
+                    file.set_len(0).map_err(unusable)?;
+                    self.empty_beyond(number);
+                    return Ok(Box::new(LocalFile { file }));
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(unusable(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        file.set_len(0).map_err(unusable)?;
-        Ok(Box::new(LocalFile { file }))
+        Err(refused(format!("{FILES_MAX} engines have it; give others a `spill_path` of their own")))
     }
+}
+
+impl LocalSpill {
+    /// Gives the room back that engines left behind which were killed.
+    fn empty_beyond(&self, number: usize) {
+        for path in
+            (number + 1..FILES_MAX).map(|number| self.folder.join(name(number))).take_while(|path| path.exists())
+        {
+            // Whoever has it keeps it; the file stays, since another may be about to lock it.
+            if let Ok(file) = File::options().write(true).open(path)
+                && file.try_lock().is_ok()
+            {
+                let _left = file.set_len(0);
+            }
+        }
+    }
+}
+
+/// Of the file of an engine, the first that nobody had.
+fn name(number: usize) -> String {
+    if number == 0 { "fastfeat.spill".to_owned() } else { format!("fastfeat-{number}.spill") }
 }
 
 #[derive(Debug)]

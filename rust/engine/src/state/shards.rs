@@ -6,12 +6,11 @@
 
 use std::ops::Range;
 
-use super::interner::{Interner, TextOrder, Texts};
-use super::slab::Reference;
+use super::interner::{Interner, Texts};
 use super::table::{Idle, Loading, Table};
-use crate::encode::{Broken, Encode, Input};
+use crate::encode::{Broken, Input};
 use crate::key;
-use crate::plan::{Selection, TablePlan};
+use crate::plan::TablePlan;
 
 /// Keys that are looked at for leaving at one event at most.
 pub(crate) const EXPIRED_MAX: usize = 4;
@@ -144,10 +143,9 @@ impl Shards {
         self.shards.iter().map(Table::growth_bytes).sum()
     }
 
-    /// Every key, by shard and place there: shard by shard, in the order of its bytes.
-    pub fn in_order(&self) -> impl Iterator<Item = (usize, Reference)> {
-        let shards = self.shards.iter().enumerate();
-        shards.flat_map(|(shard, table)| table.in_order().into_iter().map(move |key| (shard, key)))
+    /// One of them.
+    pub fn shard(&self, number: usize) -> &Table {
+        &self.shards[number]
     }
 
     /// The shard that a limit on memory is held by.
@@ -159,21 +157,6 @@ impl Shards {
     /// Takes the key out of the waiting that has been idle for longest, about, where memory has a limit.
     pub fn most_idle(&mut self, plan: &TablePlan) -> Option<Idle> {
         self.limited().most_idle(plan)
-    }
-
-    /// Appends one key as another plan's table has it.
-    pub fn save_chosen(
-        &self,
-        plan: &TablePlan,
-        chosen: &Selection,
-        (shard, key): (usize, Reference),
-        order: &TextOrder,
-        out: &mut Vec<u8>,
-    ) {
-        let name = self.shards[shard].key_of(key);
-        (name.len() as u64).encode(out);
-        out.extend_from_slice(&name);
-        self.shards[shard].save_chosen(plan, chosen, key, order, out);
     }
 
     /// Reads one key, which is not there yet, and holds its texts.

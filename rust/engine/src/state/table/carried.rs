@@ -10,7 +10,7 @@ use crate::encode::Encode;
 use crate::plan::{Place, Selection, TablePlan};
 
 impl Table {
-    /// Appends what `load_key` of the other table reads after the key itself.
+    /// Appends one key as another plan's table has it.
     pub fn save_chosen(
         &self,
         plan: &TablePlan,
@@ -19,6 +19,7 @@ impl Table {
         order: &TextOrder,
         out: &mut Vec<u8>,
     ) {
+        self.save_name(reference, out);
         let (log, past) = self.log_of(plan, reference);
         save_bounds(log, self.room_of(reference), out);
         log.stretches(log.first(), log.end(), |run, from, to, _| {
