@@ -76,7 +76,7 @@ test-memory: develop ## the files with `unsafe` under Valgrind: reads and writes
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="$(MEMCHECK)" cargo test --locked -p fastfeat-engine --lib -- prefetch pages
 	LIGHTGBM_LIBRARY="$$($(BIN)/python -c 'import lightgbm, pathlib; print(next(pathlib.Path(lightgbm.__file__).parent.rglob("lib_lightgbm.*")))')" \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="$(MEMCHECK)" cargo test --locked -p fastfeat-lightgbm --test library --test threads -- --test-threads 1
-	PYTHONMALLOC=malloc $(MEMCHECK) --undef-value-errors=no $(BIN)/python -m pytest -q -p no:cacheprovider --timeout 0 tests/test_row.py -k "memory or buffer"
+	PYTHONMALLOC=malloc $(MEMCHECK) --undef-value-errors=no $(BIN)/python -m pytest -q -p no:cacheprovider --assert plain --timeout 0 tests/test_row.py -k "memory or buffer"
 
 test-broker-long: develop ## the faults of the worker's tests in large numbers, on a real Kafka: an hour or more
 	FASTFEAT_KILLS=200 FASTFEAT_STOPS=50 FASTFEAT_REBALANCES=100 FASTFEAT_BROKER_KILLS=50 FASTFEAT_FRAMES=1000 FASTFEAT_SCHEDULES=1000000 \

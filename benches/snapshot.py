@@ -164,7 +164,8 @@ def main(size_bytes: int) -> None:
             sum(getattr(each, what) for each in slow) for what in ("count", "worked", "switched_out", "waited")
         )
         print(f"{name:14}{len(seconds):>10,}" + "".join(f"{value:>10,.1f}" for value in row.values())
-              + f"{max(each.used_s for each in slow) * 1e6:>26,.1f}   {count}: {', '.join(map(str, what))}")  # fmt: skip
+              + f"{max(each.used_s for each in slow) * 1e6:>26,.1f}   {count}: "
+              + ", ".join(map(str, what)))  # fmt: skip
     for number, unit, scale in (
         ("seconds", "s: a checkpoint", 1),
         ("instant_us", "us: the instant", 1),
