@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help tools develop demo demo-kafka test check format lint types test-python test-rust bench bench-memory bench-spill bench-smoke bench-worker test-free-threaded test-broker-long soak test-memory bench-compare bench-plot stubs lock wheel clean
+.PHONY: help tools develop demo demo-kafka test check format lint types test-python test-rust bench bench-memory bench-spill bench-smoke bench-worker test-free-threaded test-broker-long soak test-memory test-miri bench-compare bench-plot stubs lock wheel clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,10 @@ test-memory: develop ## the files with `unsafe` under Valgrind: reads and writes
 	LIGHTGBM_LIBRARY="$$($(BIN)/python -c 'import lightgbm, pathlib; print(next(pathlib.Path(lightgbm.__file__).parent.rglob("lib_lightgbm.*")))')" \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="$(MEMCHECK)" cargo test --locked -p fastfeat-lightgbm --test library --test threads -- --test-threads 1
 	PYTHONMALLOC=malloc $(MEMCHECK) --undef-value-errors=no $(BIN)/python -m pytest -q -p no:cacheprovider --assert plain --timeout 0 tests/test_row.py -k "memory or buffer"
+
+test-miri: tools ## the engine's asking for memory ahead, by the rules of Rust itself: a nightly toolchain with Miri (minutes)
+	@cargo +nightly miri --version > /dev/null 2>&1 || { echo "Miri is missing: rustup toolchain install nightly --component miri rust-src"; exit 1; }
+	cargo +nightly miri test --locked -p fastfeat-engine --lib -- prefetch
 
 test-broker-long: develop ## the faults of the worker's tests in large numbers, on a real Kafka: an hour or more
 	FASTFEAT_KILLS=200 FASTFEAT_STOPS=50 FASTFEAT_REBALANCES=100 FASTFEAT_BROKER_KILLS=50 FASTFEAT_FRAMES=1000 FASTFEAT_SCHEDULES=1000000 \
