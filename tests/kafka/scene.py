@@ -225,6 +225,16 @@ class Scene:
             assert rows[number] == expected_rows[number], f"partition {number}: other values"
             assert dead[number] == expected_dead[number]
 
+    def assert_at_least_once(self):
+        """None lost, the first of each in order, and one that comes twice is the same."""
+        (rows, dead), (expected_rows, expected_dead) = self.seen(), self.expected()
+        for number in range(self.partitions):
+            for found, expected in ((rows, expected_rows), (dead, expected_dead)):
+                first = {}
+                for one in found[number]:
+                    assert first.setdefault(one[0], one) == one, "one that comes twice is the same"
+                assert list(first.values()) == expected[number], f"partition {number}\n{self.logs()}"
+
 
 def plain(row):
     """A row as its JSON gives it back."""

@@ -188,12 +188,7 @@ def test_at_least_once_loses_nothing(scene, monkeypatch, acks):
         process.wait()
     scene.worker()
     scene.wait()
-    (rows, _), (expected, _) = scene.seen(), scene.expected()
-    for number in range(scene.partitions):
-        first_seen = {}
-        for row in rows[number]:
-            assert first_seen.setdefault(row[0], row) == row, "a row that comes twice is the same"
-        assert list(first_seen.values()) == expected[number]
+    scene.assert_at_least_once()
 
 
 def test_several_sources_and_their_order(kafka, name, tmp_path):
