@@ -1,6 +1,7 @@
 //! `cards-30`, the engine alone: ns per event over a million seeded payments, bytes per card. One event after the other, or with
-//! `--batch` all of them at once, on one thread.
-//! `cargo bench -p fastfeat-engine --bench cards [-- events cards runs] [--batch]`
+//! `--batch` all of them at once, on one thread; so many rows at a time where that is given, with `--together` those of a key together however
+//! few they are.
+//! `cargo bench -p fastfeat-engine --bench cards [-- events cards runs [rows]] [--batch] [--together]`
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock; the engine does not")]
 
@@ -8,6 +9,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fastfeat_engine::batch::{Block, Piece, Sink};
 use fastfeat_engine::engine::Engine;
 use fastfeat_engine::event::Event;
 use fastfeat_engine::plan::Plan;
@@ -128,16 +130,40 @@ fn definition() -> Json {
         {"name": "amount", "type": "float64"}, {"name": "declined", "type": "boolean"}]}]})
 }
 
+/// Looks at the last feature of each row.
+struct Sum(f64);
+
+impl Sink for Sum {
+    type Error = ();
+    type Piece<'a> = &'a mut Self;
+
+    fn push(&mut self, row: &FeatureRow) -> Result<(), ()> {
+        self.0 += black_box(row.values[29]);
+        Ok(())
+    }
+
+    fn pieces(&mut self, rows: &[usize]) -> Option<Vec<&mut Self>> {
+        (rows.len() == 1).then(|| vec![self])
+    }
+}
+
+impl Piece for &mut Sum {
+    fn take(&mut self, block: &Block) {
+        block.values(29).iter().for_each(|value| self.0 += black_box(*value));
+    }
+}
+
 fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<usize>().ok());
     let is_given = |wanted: &str| std::env::args().any(|argument| argument == wanted);
-    let (smoke, batch) = (is_given("--test"), is_given("--batch"));
+    let (smoke, batch, together) = (is_given("--test"), is_given("--batch"), is_given("--together"));
     let count = if smoke { 2_000 } else { numbers.next().unwrap_or(1_000_000) };
     let cards = numbers.next().unwrap_or(20_000);
     let events = payments(count, cards);
     let definition = serde_json::from_value(definition()).expect("reads as a definition");
     let plan = Arc::new(Plan::compile(&definition).expect("compiles"));
     let runs = numbers.next().unwrap_or(3);
+    let rows = numbers.next().unwrap_or(count);
     for _ in 0..if smoke { 1 } else { runs } {
         let mut engine = Engine::new(Arc::clone(&plan));
         let schema = &plan.streams[0].schema;
@@ -154,13 +180,17 @@ fn main() {
         };
         let started = Instant::now();
         if batch {
-            let mut payments = events.iter();
-            let mut read = |event: &mut Event| fill(payments.next().expect("as many as there are"), event);
-            let mut emit = |row: &FeatureRow| {
-                decoding += black_box(row.values[29]);
-                Ok::<(), ()>(())
-            };
-            engine.push_rows(0, events.len(), 1, &mut read, &mut emit).expect("valid and in order");
+            let mut sum = Sum(0.0);
+            for events in events.chunks(rows) {
+                let read = |row: usize, event: &mut Event| fill(&events[row], event);
+                let pushed = if together {
+                    engine.push_rows_by(rows, 0, events.len(), 1, &read, &mut sum)
+                } else {
+                    engine.push_rows(0, events.len(), 1, &read, &mut sum)
+                };
+                pushed.expect("valid and in order");
+            }
+            decoding = sum.0;
         } else {
             for payment in &events {
                 fill(payment, &mut event).expect("valid");

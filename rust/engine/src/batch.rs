@@ -1,47 +1,52 @@
 //! Many events of one stream: a loop over `Engine::push`, or its steps over chunks of rows, so that the rows of a key are answered together,
-//! and shards of tables are worked on beside each other.
+//! and threads work beside each other.
 //!
-//! What a shard does with a row depends on that shard alone. So this thread admits the events of a chunk in order, the shards take them in
-//! (`state/many`), on this thread or another, and then the rows are made of their answers. The bits and the state are those of the loop.
+//! What a shard does with a row depends on that shard alone, and what is known from an event on that event. So threads read the events of a chunk
+//! each (`chunk`), then have shards take them in, each with those of all chunks in order (`state/many`), and then make the rows of a chunk each
+//! (`made`). What depends on the order of the events, the clock and the numbers of texts, is done in between. The bits and the state are those of
+//! the loop.
 
-use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::aggregate::What;
-use crate::definition::OnLate;
-use crate::engine::{Engine, fill, finish, mark};
+use crate::definition::{FieldKind, OnLate};
+use crate::engine::{Clock, Engine, finish};
 use crate::error::EventError;
-use crate::event::{Event, Value};
-use crate::plan::{LanePlan, Plan, ReadPlan, WritePlan};
+use crate::event::Event;
+use crate::plan::{LanePlan, Plan, ReadPlan, StreamPlan, WritePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::state::Cells;
-use crate::state::many::{Many, Part};
+use crate::state::many::{Many, Scratch};
 
 mod aside;
+mod chunk;
+mod columns;
 mod kept;
+mod made;
 mod step;
+mod texts;
 
 pub(crate) use aside::{Aside, with_aside};
-use kept::Kept;
-use step::{Answers, Step, Worker};
+use chunk::{Chunk, Reading, Refused};
+pub use columns::{Column, Source};
+use made::Making;
+pub use made::{Block, Piece};
+use step::{Step, Task};
 
-/// Rows of a chunk: few where each is taken in by itself, many where those of a key are taken in together.
-const CHUNK: usize = 1_024;
-const CHUNK_MIN: usize = 16 * CHUNK;
-const CHUNK_MAX: usize = 64 * CHUNK;
-/// Bytes that the rows of a chunk take on their way, about, at most.
-const CHUNK_BYTES: usize = 64 << 20;
-/// Chunks of a batch on several threads, where they can be as many: the first and the last are not worked on beside others.
-const CHUNKS: usize = 8;
-/// Chunks on their way at most.
-const CHUNKS_MAX: usize = 3;
 /// Below so many rows threads cost more than they bring.
-const ROWS_MIN: usize = 4 * CHUNK;
-/// Below so many few keys have several, and what the rows take on their way would be much beside the state.
-const TOGETHER_MIN: usize = CHUNK_MAX;
-
+const ROWS_MIN: usize = 4_096;
+/// Of fewer rows one thread takes one by one, and several take `ROWS_FEW` at a time: what more of them take on their way would be much beside the
+/// state of an engine that is given such tables.
+const TOGETHER_MIN: usize = 1 << 16;
+const ROWS_FEW: usize = 3_072;
+/// Rows of a chunk at most, and what their number is a multiple of.
+const CHUNK_MAX: usize = 1 << 16;
+const CHUNK_STEP: usize = 64;
+/// Bytes that rows take on their way, about, at most.
+const BYTES_MAX: usize = 128 << 20;
 /// Why a batch has ended early.
 #[derive(Debug)]
 pub enum BatchError<E> {
@@ -56,52 +61,99 @@ pub enum BatchError<E> {
     Emit(E),
 }
 
-impl Engine {
-    /// Pushes `rows` events of a stream, which `read` writes one after the other, and gives each row to `emit`. Uses so many threads at most,
-    /// this one included.
+/// Takes the rows of a batch. A closure takes them one by one.
+pub trait Sink {
+    /// Why a row could not be taken.
+    type Error;
+    /// Room for some rows.
+    type Piece<'a>: Piece + 'a
+    where
+        Self: 'a;
+
+    /// Takes the next row.
     ///
     /// # Errors
-    /// The first event that `read` or `push` refuses, or that `emit` cannot take the row of. Where rows are many, or threads, some events after a
-    /// row that `emit` refused have been pushed too.
-    pub fn push_rows<E>(
+    /// It cannot be taken.
+    fn push(&mut self, row: &FeatureRow) -> Result<(), Self::Error>;
+
+    /// Room for the next rows, so many in each piece, to be filled side by side; `None` where rows are taken one by one. Not asked where features
+    /// are texts.
+    fn pieces(&mut self, rows: &[usize]) -> Option<Vec<Self::Piece<'_>>>;
+}
+
+impl<F, E> Sink for F
+where
+    F: FnMut(&FeatureRow) -> Result<(), E>,
+{
+    type Error = E;
+    type Piece<'a>
+        = Infallible
+    where
+        Self: 'a;
+
+    fn push(&mut self, row: &FeatureRow) -> Result<(), E> {
+        self(row)
+    }
+
+    fn pieces(&mut self, _: &[usize]) -> Option<Vec<Infallible>> {
+        None
+    }
+}
+
+impl Piece for Infallible {
+    fn take(&mut self, _: &Block) {
+        match *self {}
+    }
+}
+
+impl Engine {
+    /// Pushes `rows` events of a stream, which `source` has, and gives the rows to `sink`. Uses so many threads at
+    /// most, this one included.
+    ///
+    /// # Errors
+    /// The first event that `source` or `push` refuses, or that `sink` cannot take the row of. Where rows are many, or threads, some events after a
+    /// row that `sink` refused have been pushed too.
+    pub fn push_rows<S: Sink>(
         &mut self,
         stream: usize,
         rows: usize,
         threads: usize,
-        read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
-        emit: &mut impl FnMut(&FeatureRow) -> Result<(), E>,
-    ) -> Result<(), BatchError<E>> {
+        source: &impl Source,
+        sink: &mut S,
+    ) -> Result<(), BatchError<S::Error>> {
         let chunk = if rows >= TOGETHER_MIN && self.goes_together(stream) {
-            if threads > 1 { (rows / CHUNKS).clamp(CHUNK_MIN, CHUNK_MAX) } else { CHUNK_MAX }
+            let waves = rows.div_ceil(threads * CHUNK_MAX);
+            rows.div_ceil(waves * threads)
         } else if threads > 1 && rows >= ROWS_MIN {
-            CHUNK
+            ROWS_FEW.div_ceil(threads)
         } else {
             0
         };
-        self.push_rows_by(chunk, stream, rows, threads, read, emit)
+        self.push_rows_by(chunk, stream, rows, threads, source, sink)
     }
 
-    /// As `push_rows`, so many rows at a time where the features let it; 0 for a loop over `push`. Rows and state do not depend on it.
+    /// As `push_rows`, about so many rows at a time on each thread where the features let it; 0 for a loop over `push`. Rows and state do not
+    /// depend on it.
     ///
     /// # Errors
     /// Those of `push_rows`.
-    pub fn push_rows_by<E>(
+    pub fn push_rows_by<S: Sink>(
         &mut self,
         chunk: usize,
         stream: usize,
         rows: usize,
         threads: usize,
-        read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
-        emit: &mut impl FnMut(&FeatureRow) -> Result<(), E>,
-    ) -> Result<(), BatchError<E>> {
+        source: &impl Source,
+        sink: &mut S,
+    ) -> Result<(), BatchError<S::Error>> {
         if chunk > 0 && self.goes_in_steps(stream) {
-            return self.push_in_steps((stream, chunk), rows, threads, read, emit);
+            return self.push_in_steps((stream, chunk), rows, threads.max(1), source, sink);
         }
         let mut event = Event::default();
         for row in 0..rows {
-            let pushed = read(&mut event).and_then(|()| self.push(stream, &mut event));
+            let pushed = source.read(row, &mut event).and_then(|()| self.push(stream, &mut event));
             if pushed.map_err(|error| BatchError::Event { error, row })? {
-                emit(self.row()).map_err(BatchError::Emit)?;
+                sink.push(self.row()).map_err(BatchError::Emit)?;
             }
         }
         Ok(())
@@ -136,215 +188,229 @@ impl Engine {
         plan.writes.iter().any(together)
     }
 
-    fn push_in_steps<E>(
+    fn push_in_steps<S: Sink>(
         &mut self,
         (stream, chunk): (usize, usize),
         rows: usize,
         threads: usize,
-        read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
-        emit: &mut impl FnMut(&FeatureRow) -> Result<(), E>,
-    ) -> Result<(), BatchError<E>> {
-        let plan = self.plan.clone();
-        let writes = 0..plan.streams[stream].writes.len();
-        let steps: Vec<Step<'_>> = writes.map(|write| Step::new(&plan, stream, write)).collect();
+        source: &impl Source,
+        sink: &mut S,
+    ) -> Result<(), BatchError<S::Error>> {
+        let plan = Arc::clone(&self.plan);
+        let steps = Step::all(&plan, stream);
+        let marks_max: Vec<i64> = steps.iter().map(|step| marks_max(&plan, step, stream, &self.clocks)).collect();
         let row_bytes = steps.iter().map(Step::row_bytes).sum::<usize>().max(1);
-        let chunk = chunk.min((CHUNK_BYTES / row_bytes).max(CHUNK / 8));
-        // The shards are on loan while the threads run.
-        let mut tables = std::mem::take(&mut self.tables);
-        let shards: Vec<usize> = steps.iter().map(|step| tables[step.table].iter().len()).collect();
-        let owners = step::owners(&steps, &shards, threads, &plan.streams[stream]);
-        let mut workers = step::lend(&steps, &mut tables, &owners);
-        let mut own = workers.remove(0);
-        let outcome = thread::scope(|scope| {
-            let mut lines = Vec::new();
-            for mut worker in workers {
-                let (to, inbox) = sync_channel::<(Arc<Vec<Part>>, Answers)>(CHUNKS_MAX);
-                let (outbox, from) = sync_channel::<Answers>(CHUNKS_MAX);
-                scope.spawn(move || worker.serve(&inbox, &outbox));
-                lines.push(Line { to, from });
+        let chunk = chunk.min(BYTES_MAX / row_bytes / threads).next_multiple_of(CHUNK_STEP);
+        let shards: Vec<usize> = steps.iter().map(|step| self.tables[step.table].iter().len()).collect();
+        let mut batch = Batch {
+            stream,
+            plan: &plan,
+            steps: &steps,
+            marks_max: &marks_max,
+            slots: chunk::slots(&plan.streams[stream], &steps),
+            chunks: Vec::new(),
+            scratch: Vec::new(),
+        };
+        batch.scratch.resize_with(threads, Scratch::default);
+        let mut row = 0;
+        let mut outcome = Ok(());
+        while row < rows && outcome.is_ok() {
+            let ends =
+                (0..threads).map(|thread| (row + thread * chunk).min(rows)..(row + (thread + 1) * chunk).min(rows));
+            let wanted: Vec<Range<usize>> = ends.filter(|rows| !rows.is_empty()).collect();
+            row = wanted.last().map_or(rows, |last| last.end);
+            let refused = self.read_chunks(&mut batch, &shards, &wanted, source);
+            self.take_in_chunks(&mut batch);
+            outcome = self.make_rows(&mut batch, sink).map_err(BatchError::Emit);
+            if let Some((error, row)) = refused.filter(|_| outcome.is_ok()) {
+                outcome = Err(BatchError::Event { error, row });
             }
-            let event = Event::default();
-            let mut batch =
-                Batch { stream, plan: &plan, steps: &steps, owners: &owners, lines, chunk, event, failed: None };
-            let outcome = self.push_chunks(&mut batch, rows, &mut own, read, emit);
-            // Without their lines the workers come to their end, which the scope waits for.
-            batch.failed.take().map_or(outcome, |error| Err(BatchError::Emit(error)))
-        });
-        self.tables = tables;
+        }
         self.bound_journal();
         outcome
     }
 
-    fn push_chunks<E>(
+    /// Reads the next events, each thread those of a chunk: what each table is to take in. The first that is refused, and why.
+    fn read_chunks(
         &mut self,
-        batch: &mut Batch<'_, E>,
-        rows: usize,
-        own: &mut Worker<'_>,
-        read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
-        emit: &mut impl FnMut(&FeatureRow) -> Result<(), E>,
-    ) -> Result<(), BatchError<E>> {
-        let mut waiting: VecDeque<Chunk> = VecDeque::new();
-        let mut spare: Vec<Chunk> = Vec::new();
-        let (mut row, mut refused) = (0, None);
-        loop {
-            let mut chunk = spare.pop().unwrap_or_else(|| {
-                Chunk::new(batch.owners, 1 + batch.lines.len(), Kept::new(&batch.plan.streams[batch.stream]))
+        batch: &mut Batch<'_>,
+        shards: &[usize],
+        wanted: &[Range<usize>],
+        source: &impl Source,
+    ) -> Option<(EventError, usize)> {
+        let (stream, plan) = (batch.stream, batch.plan);
+        let Self { lookups, clocks, journal, .. } = self;
+        let (before, newest) = (clocks[stream].events, clocks[stream].newest);
+        let reading = Reading {
+            plan: &plan.streams[stream],
+            steps: batch.steps,
+            marks_max: batch.marks_max,
+            slots: batch.slots.as_deref(),
+            lookups,
+            ticks_per_second: plan.ticks_per_second,
+        };
+        let mut chunks = std::mem::take(&mut batch.chunks);
+        chunks.resize_with(wanted.len(), || Chunk::new(&reading, shards));
+        let events = |rows: &Range<usize>| before + (rows.start - wanted[0].start) as u64;
+        if journal.is_none() {
+            let work = chunks.iter_mut().zip(wanted).collect();
+            side_by_side(work, |(chunk, rows)| {
+                if !chunk.read_columns(&reading, rows.clone(), (events(rows), newest), source) {
+                    chunk.read(&reading, rows.clone(), (events(rows), newest), source, &mut |_, _| ());
+                }
             });
-            chunk.clear();
-            if refused.is_none() && batch.failed.is_none() && row < rows {
-                refused = self.admit(batch, rows - row, &mut chunk, read).err();
-                row += chunk.len;
-            }
-            let is_last = chunk.len == 0;
-            if !is_last {
-                for (number, line) in batch.lines.iter().enumerate() {
-                    let answers = std::mem::take(&mut chunk.answers[1 + number]);
-                    line.to.send((Arc::clone(&chunk.parts), answers)).expect("a worker waits for its rows");
-                }
-                own.take_in(&chunk.parts, &mut chunk.answers[0]);
-                waiting.push_back(chunk);
-            }
-            // While others take in this chunk, the rows of the one before it are made.
-            while waiting.len() > usize::from(!is_last) {
-                let mut chunk = waiting.pop_front().expect("one is waiting");
-                for (number, line) in batch.lines.iter().enumerate() {
-                    chunk.answers[1 + number] = line.from.recv().expect("a worker gives its answers");
-                }
-                self.make_rows(batch, &mut chunk, emit);
-                spare.push(chunk);
-            }
-            if is_last {
-                return refused.map_or(Ok(()), |error| Err(BatchError::Event { error, row }));
-            }
         }
+        // In order: how new the events before a chunk are, and whether all of them are there.
+        let mut newest = newest;
+        let mut is_over = false;
+        for (chunk, rows) in chunks.iter_mut().zip(wanted) {
+            if is_over {
+                chunk.clear();
+                continue;
+            }
+            if journal.is_some() || !chunk.follow(&reading, newest) {
+                let mut accept = |t: i64, event: &Event| {
+                    journal.as_mut().map(|journal| journal.event(stream, t, event));
+                };
+                chunk.read(&reading, rows.clone(), (events(rows), newest), source, &mut accept);
+            }
+            newest = chunk.newest;
+            is_over = chunk.refused.is_some();
+        }
+        let mut refused = None;
+        for chunk in &mut chunks {
+            self.lookups.add_misses(&chunk.misses);
+            chunk.texts.acquire(&mut self.interner);
+            let clock = &mut self.clocks[stream];
+            clock.newest = clock.newest.max(chunk.newest.filter(|_| !chunk.rows.is_empty()));
+            clock.events += chunk.rows.len() as u64;
+            let end = chunk.rows.end;
+            refused = match chunk.refused.take() {
+                Some(Refused::Event(error)) => Some((error, end)),
+                Some(Refused::Late(t, newest)) => Some((self.refuse_late(stream, t, newest), end)),
+                None => refused,
+            };
+        }
+        if chunks.iter().any(|chunk| !chunk.texts.ids.is_empty()) {
+            side_by_side(chunks.iter_mut().collect(), |chunk: &mut Chunk| {
+                let Chunk { parts, texts, .. } = chunk;
+                parts.iter_mut().zip(batch.steps).for_each(|(part, step)| part.renumber(step.plan, &texts.ids));
+            });
+        }
+        batch.chunks = chunks;
+        refused
     }
 
-    /// Reads and admits the next events: what each table is to take in.
-    fn admit<E>(
-        &mut self,
-        batch: &mut Batch<'_, E>,
-        rows: usize,
-        chunk: &mut Chunk,
-        read: &mut impl FnMut(&mut Event) -> Result<(), EventError>,
-    ) -> Result<(), EventError> {
-        let (stream, plan) = (batch.stream, batch.plan);
-        let stream_plan = &plan.streams[stream];
-        let parts = Arc::get_mut(&mut chunk.parts).expect("workers have let go of what they have taken in");
-        let (mut record, mut key_bytes) = (Vec::new(), Vec::new());
-        for _ in 0..rows.min(batch.chunk) {
-            let event = &mut batch.event;
-            read(event)?;
-            let Value::Time(t) = event.values[stream_plan.schema.time_column] else {
-                unreachable!("a schema accepts no event without a time")
-            };
-            if let Some(newest) = self.newest(stream).filter(|_| self.mark_of(stream).is_some_and(|mark| t < mark)) {
-                return Err(self.refuse_late(stream, t, newest));
-            }
-            stream_plan.before.run(event, &mut self.lookups.context(plan.ticks_per_second, true));
-            let _is_due = self.accept(stream, t, event);
-            let number = self.clocks[stream].events;
-            for (step, part) in batch.steps.iter().zip(&mut *parts) {
-                let mark = mark(plan, step.plan, &self.clocks);
-                let key = &stream_plan.writes[step.write].key;
-                if let Some(records) = part.add(step.plan, key, event, (t, mark, number), &mut key_bytes) {
-                    fill(step.plan, event, t, &mut record, &mut self.interner);
-                    records.extend_from_slice(&record);
-                }
-            }
-            chunk.kept.keep(event);
-            chunk.len += 1;
-        }
-        Ok(())
+    /// Has the shards take in the rows of the chunks, as evenly as can be on the threads.
+    fn take_in_chunks(&mut self, batch: &mut Batch<'_>) {
+        let tasks = Task::all(batch.steps, &mut self.tables, &mut batch.chunks);
+        let shares = step::share(tasks, batch.scratch.len());
+        let work = shares.into_iter().zip(&mut batch.scratch).collect();
+        side_by_side(work, |(tasks, scratch): (Vec<Task<'_>>, &mut Scratch)| {
+            tasks.into_iter().for_each(|mut task| task.run(scratch));
+        });
     }
 
     /// Makes the rows of what the shards have answered.
-    fn make_rows<E>(
-        &mut self,
-        batch: &mut Batch<'_, E>,
-        chunk: &mut Chunk,
-        emit: &mut impl FnMut(&FeatureRow) -> Result<(), E>,
-    ) {
-        let stream_plan = &batch.plan.streams[batch.stream];
+    fn make_rows<S: Sink>(&mut self, batch: &mut Batch<'_>, sink: &mut S) -> Result<(), S::Error> {
+        let plan = &batch.plan.streams[batch.stream];
+        let mut outcome = Ok(());
+        if !plan.outputs.is_empty() {
+            let rows: Vec<usize> = batch.chunks.iter().map(|chunk| chunk.rows.len()).collect();
+            let has_pieces = !has_texts(plan) && {
+                let pieces = sink.pieces(&rows);
+                let is_some = pieces.is_some();
+                pieces.into_iter().for_each(|pieces| self.make_pieces(batch, pieces));
+                is_some
+            };
+            if !has_pieces {
+                outcome = batch.chunks.iter().try_for_each(|chunk| self.make_one_by_one(batch, chunk, sink));
+            }
+        }
+        for answered in batch.chunks.iter_mut().flat_map(|chunk| &mut chunk.answers).flatten() {
+            answered.released.drain(..).for_each(|id| self.interner.release(id));
+        }
+        outcome
+    }
+
+    /// Each thread makes those of a chunk.
+    fn make_pieces(&mut self, batch: &mut Batch<'_>, pieces: Vec<impl Piece>) {
+        let plan = &batch.plan.streams[batch.stream];
         let ticks = batch.plan.ticks_per_second;
+        let making = Making::new(plan, batch.steps, &self.lookups, &self.interner, ticks);
+        let work = batch.chunks.iter_mut().zip(pieces).collect();
+        side_by_side(work, |(chunk, mut piece)| {
+            let mut misses = std::mem::take(&mut chunk.misses);
+            misses.clear();
+            making.make(chunk, &mut misses, &mut piece);
+            chunk.misses = misses;
+        });
+        batch.chunks.iter().for_each(|chunk| self.lookups.add_misses(&chunk.misses));
+    }
+
+    fn make_one_by_one<S: Sink>(&mut self, batch: &Batch<'_>, chunk: &Chunk, sink: &mut S) -> Result<(), S::Error> {
+        let stream_plan = &batch.plan.streams[batch.stream];
+        let mut event = Event::default();
         let mut cells = Cells::default();
         cells.values.resize(stream_plan.cells, NULL);
         cells.wides.resize(stream_plan.wides, 0);
-        // How many of the rows of each shard have been made, by step.
-        let mut made: Vec<Vec<usize>> = batch.owners.iter().map(|owners| vec![0; owners.len()]).collect();
-        for index in 0..chunk.len {
-            let event = &mut batch.event;
-            chunk.kept.give(index, event);
-            for (number, step) in batch.steps.iter().enumerate() {
-                let shard = usize::from(chunk.parts[number].shard_of[index]);
-                let answered = &chunk.answers[batch.owners[number][shard]].0[number][shard].cells;
-                let place = &mut made[number][shard];
-                let answers = &answered.values[*place * step.cells.len()..];
-                step.cells.iter().zip(answers).for_each(|(&cell, &answer)| cells.values[cell] = answer);
-                let wides = &answered.wides[*place * step.wides.len()..];
-                step.wides.iter().zip(wides).for_each(|(&wide, &answer)| cells.wides[wide] = answer);
-                *place += 1;
+        for index in 0..chunk.rows.len() {
+            chunk.kept.give(index, &mut event);
+            for (step, (part, answers)) in batch.steps.iter().zip(chunk.parts.iter().zip(&chunk.answers)) {
+                let (answered, place) = (&answers[usize::from(part.shard_of[index])], part.place_of[index] as usize);
+                let values = step.cells.iter().zip(answered.values_of(place));
+                values.for_each(|(&cell, &answer)| cells.values[cell] = answer);
+                let wides = step.wides.iter().zip(answered.wides_of(place));
+                wides.for_each(|(&wide, &answer)| cells.wides[wide] = answer);
             }
-            let mut context = self.lookups.context(ticks, true);
-            finish(stream_plan, event, &cells, &self.interner, &mut self.row, &mut context);
-            if !stream_plan.outputs.is_empty() && batch.failed.is_none() {
-                batch.failed = emit(&self.row).err();
-            }
+            let mut context = self.lookups.context(batch.plan.ticks_per_second, true);
+            finish(stream_plan, &mut event, &cells, &self.interner, &mut self.row, &mut context);
+            sink.push(&self.row)?;
         }
-        for answered in chunk.answers.iter_mut().flat_map(|answers| &mut answers.0).flatten() {
-            answered.released.drain(..).for_each(|id| self.interner.release(id));
-        }
+        Ok(())
     }
 }
 
 /// What the threads of a batch work from.
-struct Batch<'a, E> {
+struct Batch<'a> {
     stream: usize,
     plan: &'a Plan,
     steps: &'a [Step<'a>],
-    /// By step and shard, which thread's it is; 0 is this one.
-    owners: &'a [Vec<usize>],
-    lines: Vec<Line>,
-    /// Rows of a chunk.
-    chunk: usize,
-    /// The event that is read, or whose row is made.
-    event: Event,
-    /// Why rows are taken no more.
-    failed: Option<E>,
-}
-
-/// To a worker and back.
-struct Line {
-    to: SyncSender<(Arc<Vec<Part>>, Answers)>,
-    from: Receiver<Answers>,
-}
-
-/// Some rows on their way.
-struct Chunk {
-    len: usize,
-    /// What their rows will need of the events.
-    kept: Kept,
-    /// By step.
-    parts: Arc<Vec<Part>>,
+    /// By step, what the marks are at most as other streams read the table.
+    marks_max: &'a [i64],
+    /// What is needed of the events, where it can be taken as columns.
+    slots: Option<Vec<usize>>,
+    chunks: Vec<Chunk>,
     /// By thread.
-    answers: Vec<Answers>,
+    scratch: Vec<Scratch>,
 }
 
-impl Chunk {
-    fn new(owners: &[Vec<usize>], threads: usize, kept: Kept) -> Self {
-        Self {
-            len: 0,
-            kept,
-            parts: Arc::new(owners.iter().map(|owners| Part::new(owners.len())).collect()),
-            answers: (0..threads).map(|_| Answers::new(owners)).collect(),
+/// Works on some things, on a thread each; this one is the first's.
+fn side_by_side<T: Send>(things: Vec<T>, work: impl Fn(T) + Sync) {
+    let mut things = things.into_iter();
+    let Some(own) = things.next() else { return };
+    thread::scope(|scope| {
+        for other in things {
+            let work = &work;
+            scope.spawn(move || work(other));
         }
-    }
+        work(own);
+    });
+}
 
-    fn clear(&mut self) {
-        self.len = 0;
-        self.kept.clear();
-        let parts = Arc::get_mut(&mut self.parts).expect("workers have let go of what they have taken in");
-        parts.iter_mut().for_each(Part::clear);
-    }
+/// What the mark of a table is at most as streams read it beside its own: none of their rows to come is earlier.
+fn marks_max(plan: &Plan, step: &Step<'_>, stream: usize, clocks: &[Clock]) -> i64 {
+    let others = step.plan.readers.iter().filter(|&&reader| reader != stream);
+    // A reader without events may begin anywhere.
+    let mark = |&reader: &usize| {
+        clocks[reader].newest.map_or(i64::MIN, |newest| newest.saturating_sub(plan.streams[reader].lateness))
+    };
+    others.map(mark).min().unwrap_or(i64::MAX)
+}
+
+/// Whether some features are texts.
+fn has_texts(plan: &StreamPlan) -> bool {
+    plan.outputs.iter().any(|output| output.list || output.kind == FieldKind::String)
 }
 
 /// Whether a lane looks at texts, not only at their numbers.

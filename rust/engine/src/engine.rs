@@ -407,7 +407,7 @@ impl Engine {
             let table = shards.of_mut(located.hash);
             let is_own = located.keyed && own.is_some();
             if is_own {
-                fill(table_plan, event, t, record, &mut self.interner);
+                fill(table_plan, event, t, record, &mut |text| self.interner.acquire(text));
             }
             let run = Run::new(record, table_plan.shape, 1, 1);
             if let Some(read) = write.read {
@@ -469,14 +469,21 @@ impl Engine {
         probe.ended(Stage::Row);
     }
 }
-/// Writes the event as a run of one.
-pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u64>, interner: &mut Interner) {
+/// Writes the event as a run of one; `number` has the numbers of its texts, each of which is now used once more.
+#[inline]
+pub(crate) fn fill(
+    table: &TablePlan,
+    event: &Event,
+    t: i64,
+    record: &mut Vec<u64>,
+    number: &mut impl FnMut(&str) -> u32,
+) {
     record.clear();
     record.resize(table.shape.words_of(1), 0);
     record[0] = t as u64;
     let mut run = RunMut { words: record, shape: table.shape, room: 1 };
     for column in &table.columns {
-        let payload = payload(column, event, interner);
+        let payload = payload(column, event, number);
         match column.place {
             // The time is that of the row.
             Place::Word(0) => {}
@@ -495,13 +502,13 @@ pub(crate) fn fill(table: &TablePlan, event: &Event, t: i64, record: &mut Vec<u6
 
 /// A value as 64 bits; of a null, which its mask leaves out, something that explanations know it by.
 #[inline]
-fn payload(column: &LogColumn, event: &Event, interner: &mut Interner) -> u64 {
+fn payload(column: &LogColumn, event: &Event, number: &mut impl FnMut(&str) -> u32) -> u64 {
     match event.values[column.slot] {
         Value::Float(x) => crate::row::canonical(x).to_bits(),
         Value::Int(x) if column.kind == FieldKind::Float64 => (x as f64).to_bits(),
         Value::Int(x) | Value::Time(x) => x as u64,
         Value::Bool(x) => u64::from(x),
-        Value::Text(text) => u64::from(interner.acquire(event.text(text))),
+        Value::Text(text) => u64::from(number(event.text(text))),
         Value::Null => filler(column.kind),
     }
 }
@@ -546,19 +553,13 @@ pub(crate) fn finish(
                 }
             }
             Final::Slot { feature, slot, kind, exact } => {
-                let (value, whole) = match event.values[slot] {
-                    Value::Null => (NULL, 0),
-                    Value::Float(x) => (crate::row::canonical(x), 0),
-                    Value::Int(x) if kind == FieldKind::Float64 => (x as f64, 0),
-                    Value::Int(x) | Value::Time(x) => (x as f64, x),
-                    Value::Bool(x) => (f64::from(u8::from(x)), 0),
-                    Value::Text(text) => {
-                        if let Some(exact) = exact {
-                            row.set_text(feature, exact, event.text(text));
-                        }
-                        continue;
+                if let Value::Text(text) = event.values[slot] {
+                    if let Some(exact) = exact {
+                        row.set_text(feature, exact, event.text(text));
                     }
-                };
+                    continue;
+                }
+                let (value, whole) = finished(event.values[slot], kind);
                 row.values[feature] = value;
                 if let Some(exact) = exact {
                     row.exact[exact] = whole;
@@ -568,8 +569,21 @@ pub(crate) fn finish(
     }
 }
 
+/// A value of the frame that is no text as a row has it: its double, and what that may not hold.
+#[inline]
+pub(crate) fn finished(value: Value, kind: FieldKind) -> (f64, i64) {
+    match value {
+        Value::Null | Value::Text(_) => (NULL, 0),
+        Value::Float(x) => (crate::row::canonical(x), 0),
+        Value::Int(x) if kind == FieldKind::Float64 => (x as f64, 0),
+        Value::Int(x) | Value::Time(x) => (x as f64, x),
+        Value::Bool(x) => (f64::from(u8::from(x)), 0),
+    }
+}
+
 /// An aggregation's answer as a value of the frame.
-fn loaded(load: &Load, cells: &Cells, event: &mut Event, interner: &Interner) -> Value {
+#[inline]
+pub(crate) fn loaded(load: &Load, cells: &Cells, event: &mut Event, interner: &Interner) -> Value {
     let value = cells.values[load.cell];
     if crate::row::is_null(value) {
         return Value::Null;

@@ -194,24 +194,34 @@ pub struct KeyPart {
 pub fn encode(parts: &[KeyPart], event: &Event, bytes: &mut Vec<u8>) -> bool {
     for part in parts {
         match event.values[part.slot] {
+            Value::Text(text) => encode_text(event.text(text), parts.len() > 1, bytes),
             Value::Null => return false,
-            Value::Text(text) => {
-                let text = event.text(text);
-                if parts.len() > 1 {
-                    bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
-                }
-                bytes.extend_from_slice(text.as_bytes());
-            }
-            // A whole number that an expression of Float64 yields counts as the double it stands for.
-            Value::Int(x) if part.kind == FieldKind::Float64 => {
-                bytes.extend_from_slice(&same_float(x as f64).to_le_bytes())
-            }
-            Value::Int(x) | Value::Time(x) => bytes.extend_from_slice(&x.to_le_bytes()),
-            Value::Bool(x) => bytes.push(u8::from(x)),
-            Value::Float(x) => bytes.extend_from_slice(&same_float(x).to_le_bytes()),
+            value => encode_value(value, part.kind, bytes),
         }
     }
     true
+}
+
+/// A part that is a text, `beside` others.
+#[inline]
+pub(crate) fn encode_text(text: &str, beside: bool, bytes: &mut Vec<u8>) {
+    if beside {
+        bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    }
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+/// A part that is there and no text.
+#[inline]
+pub(crate) fn encode_value(value: Value, kind: FieldKind, bytes: &mut Vec<u8>) {
+    match value {
+        // A whole number that an expression of Float64 yields counts as the double it stands for.
+        Value::Int(x) if kind == FieldKind::Float64 => bytes.extend_from_slice(&same_float(x as f64).to_le_bytes()),
+        Value::Int(x) | Value::Time(x) => bytes.extend_from_slice(&x.to_le_bytes()),
+        Value::Bool(x) => bytes.push(u8::from(x)),
+        Value::Float(x) => bytes.extend_from_slice(&same_float(x).to_le_bytes()),
+        Value::Null | Value::Text(_) => unreachable!("a part is there, and a text has its own way"),
+    }
 }
 
 /// Bits under which equal doubles are equal: 0.0 and -0.0 are one, every NaN is one.

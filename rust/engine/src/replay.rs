@@ -135,7 +135,7 @@ impl Engine {
             if let Some(part) = &mut replay.parts[write.table] {
                 let mark = mark(plan, table_plan, &self.clocks);
                 if let Some(records) = part.add(table_plan, &write.key, event, (time, mark, number), &mut replay.key) {
-                    fill(table_plan, event, time, &mut replay.record, &mut self.interner);
+                    fill(table_plan, event, time, &mut replay.record, &mut |text| self.interner.acquire(text));
                     records.extend_from_slice(&replay.record);
                 }
                 continue;
@@ -145,7 +145,7 @@ impl Engine {
                 replay.keys.truncate(key);
                 continue;
             }
-            fill(table_plan, event, time, &mut replay.record, &mut self.interner);
+            fill(table_plan, event, time, &mut replay.record, &mut |text| self.interner.acquire(text));
             replay.records.extend_from_slice(&replay.record);
             let mark = mark(plan, table_plan, &self.clocks);
             let hash = key::hash(&replay.keys[key..]);

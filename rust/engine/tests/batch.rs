@@ -3,15 +3,18 @@
 mod stopping;
 mod together;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use fastfeat_engine::batch::BatchError;
-use fastfeat_engine::codec::json;
+use fastfeat_engine::batch::{BatchError, Block, Column, Piece, Sink, Source};
+use fastfeat_engine::codec;
+use fastfeat_engine::definition::FieldKind;
 use fastfeat_engine::engine::{Engine, Options};
 use fastfeat_engine::error::EventError;
-use fastfeat_engine::event::Event;
+use fastfeat_engine::event::{Event, Value};
 use fastfeat_engine::plan::Plan;
-use serde_json::Value as Json;
+use fastfeat_engine::row::FeatureRow;
+use serde_json::{Value as Json, json};
 use stopping::{Raw, bytes, compile, counts, events, features, push, restored, some};
 use together::{answered_together, plain_payments};
 
@@ -56,13 +59,11 @@ fn batch_by(
     rows_max: usize,
 ) -> (Vec<String>, Option<String>) {
     let schema = engine.plan().clone();
-    let mut next = events.iter();
-    let mut read = |event: &mut Event| -> Result<(), EventError> {
-        let (_, text) = next.next().expect("as many events are read as there are");
-        json::decode(&schema.streams[0].schema, text.as_bytes(), event)
+    let read = |row: usize, event: &mut Event| -> Result<(), EventError> {
+        codec::json::decode(&schema.streams[0].schema, events[row].1.as_bytes(), event)
     };
     let mut rows = Vec::new();
-    let outcome = engine.push_rows_by(chunk, 0, events.len(), threads, &mut read, &mut |row| {
+    let outcome = engine.push_rows_by(chunk, 0, events.len(), threads, &read, &mut |row: &FeatureRow| {
         if rows.len() == rows_max {
             return Err("enough");
         }
@@ -74,6 +75,194 @@ fn batch_by(
         BatchError::Emit(error) => error.to_owned(),
     });
     (rows, ended)
+}
+
+/// Takes rows piece by piece.
+#[derive(Default)]
+struct Pieces(Vec<Vec<String>>);
+
+impl Sink for Pieces {
+    type Error = ();
+    type Piece<'a> = Lines<'a>;
+
+    fn push(&mut self, row: &FeatureRow) -> Result<(), ()> {
+        self.0.push(vec![format!("{row:?}")]);
+        Ok(())
+    }
+
+    fn pieces(&mut self, rows: &[usize]) -> Option<Vec<Lines<'_>>> {
+        let start = self.0.len();
+        self.0.resize(start + rows.len(), Vec::new());
+        Some(self.0[start..].iter_mut().map(Lines).collect())
+    }
+}
+
+struct Lines<'a>(&'a mut Vec<String>);
+
+impl Piece for Lines<'_> {
+    fn take(&mut self, block: &Block) {
+        let mut row = FeatureRow::default();
+        for index in 0..block.rows() {
+            block.row(index, &mut row);
+            self.0.push(format!("{row:?}"));
+        }
+    }
+}
+
+/// The features that are no texts, and some expressions over them.
+fn without_texts() -> Vec<Json> {
+    let all: Vec<Json> = suitable();
+    let kinds: Vec<FieldKind> = plan(0).streams[0].outputs.iter().map(|output| output.kind).collect();
+    let of = |kept: &dyn Fn(FieldKind) -> bool| -> Vec<Json> {
+        all.iter().zip(&kinds).filter(|(_, kind)| kept(**kind)).map(|(feature, _)| feature.clone()).collect()
+    };
+    let (mut chosen, numbers) = (of(&|kind| kind != FieldKind::String), of(&|kind| kind == FieldKind::Int64));
+    for (place, function) in ["add", "div", "lt", "is_null", "fill_null", "eq"].into_iter().enumerate() {
+        let arity = if function == "is_null" { 1 } else { 2 };
+        let arguments: Vec<&Json> = (0..arity).map(|argument| &numbers[place + 30 * argument]["expression"]).collect();
+        let expression = json!({"op": "call", "function": function, "arguments": arguments});
+        chosen.push(json!({"name": format!("of_{function}"), "stream": "payments", "expression": expression}));
+    }
+    chosen
+}
+
+#[test]
+fn rows_made_column_by_column_equal_the_loop() {
+    let all = without_texts();
+    assert!(all.len() > 300, "{} features are no texts", all.len());
+    for seed in 0..4 {
+        let chosen = if seed == 0 { all.clone() } else { some(&all, seed, 20) };
+        let plan = compile(&chosen, seed as i64, "reject").expect("each of them compiles");
+        let events = payments(seed, 3_000, 60, seed);
+        let mut alone = Engine::new(Arc::clone(&plan));
+        let (wanted, ended) = batch_by(0, &mut alone, &events, 1, usize::MAX);
+        assert_eq!(ended, None);
+        for (threads, chunk) in [(1, 700), (3, 100)] {
+            let mut several = Engine::new(Arc::clone(&plan));
+            let mut pieces = Pieces::default();
+            let read = |row: usize, event: &mut Event| {
+                codec::json::decode(&plan.streams[0].schema, events[row].1.as_bytes(), event)
+            };
+            several.push_rows_by(chunk, 0, events.len(), threads, &read, &mut pieces).expect("valid and in order");
+            assert!(pieces.0.len() < 100, "rows come in pieces");
+            let found: Vec<String> = pieces.0.concat();
+            let wrong = found.iter().zip(&wanted).position(|(a, b)| a != b);
+            assert!(wrong.is_none() && found.len() == wanted.len(), "seed {seed}: row {wrong:?}");
+            assert!(bytes(&several) == bytes(&alone), "seed {seed}: both have come to the same state");
+        }
+    }
+}
+
+/// Events without nulls that lie as columns too.
+struct Table {
+    events: Vec<Event>,
+    columns: Vec<Owned>,
+}
+
+enum Owned {
+    Float(Vec<f64>),
+    Int(Vec<i64>),
+    Time(Vec<i64>),
+    /// From the second bit on.
+    Bool(Vec<u8>),
+    Text(Vec<i32>, String),
+}
+
+impl Table {
+    fn new(plan: &Plan, events: &[Raw]) -> Self {
+        let schema = &plan.streams[0].schema;
+        let read = |(_, text): &Raw| {
+            let mut event = Event::default();
+            codec::json::decode(schema, text.as_bytes(), &mut event).expect("a valid event");
+            event
+        };
+        let events: Vec<Event> = events.iter().map(read).collect();
+        let columns = (0..schema.fields.len()).map(|column| Owned::new(&events, column)).collect();
+        Self { events, columns }
+    }
+}
+
+impl Owned {
+    fn new(events: &[Event], column: usize) -> Self {
+        let mut owned = match events[0].values[column] {
+            Value::Float(_) => Self::Float(Vec::new()),
+            Value::Int(_) => Self::Int(Vec::new()),
+            Value::Time(_) => Self::Time(Vec::new()),
+            Value::Bool(_) => Self::Bool(vec![0; events.len() / 8 + 1]),
+            Value::Text(_) => Self::Text(vec![0], String::new()),
+            Value::Null => panic!("there are no nulls"),
+        };
+        for (place, event) in events.iter().enumerate() {
+            match (&mut owned, event.values[column]) {
+                (Self::Float(values), Value::Float(value)) => values.push(value),
+                (Self::Int(values), Value::Int(value)) | (Self::Time(values), Value::Time(value)) => values.push(value),
+                (Self::Bool(bytes), Value::Bool(value)) => {
+                    bytes[(place + 1) / 8] |= u8::from(value) << ((place + 1) % 8);
+                }
+                (Self::Text(ends, text), Value::Text(value)) => {
+                    text.push_str(event.text(value));
+                    ends.push(text.len() as i32);
+                }
+                _ => panic!("values of a field are of its type"),
+            }
+        }
+        owned
+    }
+}
+
+impl Source for Table {
+    fn read(&self, row: usize, event: &mut Event) -> Result<(), EventError> {
+        event.clone_from(&self.events[row]);
+        Ok(())
+    }
+
+    fn column(&self, column: usize, rows: &Range<usize>) -> Option<Column<'_>> {
+        Some(match &self.columns[column] {
+            Owned::Float(values) => Column::Float(&values[rows.clone()]),
+            Owned::Int(values) => Column::Int(&values[rows.clone()]),
+            Owned::Time(values) => Column::Time(&values[rows.clone()]),
+            Owned::Bool(bytes) => Column::Bool(bytes, 1 + rows.start),
+            Owned::Text(offsets, text) => {
+                let offsets = &offsets[rows.start..=rows.end];
+                Column::Text(offsets, &text[offsets[0] as usize..offsets[rows.len()] as usize])
+            }
+        })
+    }
+}
+
+#[test]
+fn events_that_lie_as_columns_equal_the_loop() {
+    let all = without_texts();
+    for seed in 0..5 {
+        let chosen = if seed == 0 { all.clone() } else { some(&all, seed, 25) };
+        let disorder = seed % 2 * 7;
+        let plan = compile(&chosen, disorder as i64, "reject").expect("each of them compiles");
+        let mut events = payments(seed, 4_000, 60, disorder);
+        events.retain(|(_, text)| !text.contains("null"));
+        if seed == 4 {
+            // This one is late.
+            events.insert(2_345, (0, events[0].1.replacen("\"ts\":", "\"ts\":-", 1)));
+        }
+        let mut alone = Engine::new(Arc::clone(&plan));
+        let (wanted, ended) = batch_by(0, &mut alone, &events, 1, usize::MAX);
+        assert_eq!(ended.is_some(), seed == 4);
+        let table = Table::new(&plan, &events);
+        for (threads, chunk) in [(1, 5_000), (2, 1_000), (3, 64)] {
+            let mut several = Engine::new(Arc::clone(&plan));
+            let mut pieces = Pieces::default();
+            let outcome = several.push_rows_by(chunk, 0, events.len(), threads, &table, &mut pieces);
+            let found_end = outcome.err().map(|error| match error {
+                BatchError::Event { error, row } => format!("row {row}: {error}"),
+                BatchError::Emit(()) => "refused".to_owned(),
+            });
+            assert_eq!(found_end, ended);
+            let found: Vec<String> = pieces.0.concat();
+            let wrong = found.iter().zip(&wanted).position(|(a, b)| a != b);
+            assert!(wrong.is_none() && found.len() == wanted.len(), "seed {seed}: row {wrong:?}");
+            assert!(bytes(&several) == bytes(&alone), "seed {seed}: both have come to the same state");
+            assert_eq!(format!("{:?}", counts(&several)), format!("{:?}", counts(&alone)), "seed {seed}");
+        }
+    }
 }
 
 #[test]
@@ -177,7 +366,7 @@ fn rows_of_a_key_together_equal_the_loop() {
                 .iter()
                 .map(|(_, text)| {
                     let mut event = Event::default();
-                    json::decode(&plan.streams[0].schema, text.as_bytes(), &mut event).expect("a valid event");
+                    codec::json::decode(&plan.streams[0].schema, text.as_bytes(), &mut event).expect("a valid event");
                     assert!(alone.push(0, &mut event).expect("it is not late"), "the stream has features");
                     format!("{:?}", alone.row())
                 })

@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex};
 use fastfeat_engine::checkpoint::{Request, Shared, Snapshot};
 use fastfeat_engine::codec::json;
 use fastfeat_engine::engine::{Engine, OnLimit, Options};
+use fastfeat_engine::event::Event;
 use fastfeat_engine::plan::Plan;
+use fastfeat_engine::row::FeatureRow;
 use memory_disk::MemoryDisk;
 use proptest::prelude::*;
 use stopping::{Random, Raw, bytes, compile, counts, events, features, push, restored, some};
@@ -114,18 +116,15 @@ fn keys_that_leave_meanwhile_are_written() {
 /// Pushes all events at once; their rows.
 fn push_batch(engine: &mut Engine, events: &[Raw], threads: usize) -> Vec<String> {
     let plan = Arc::clone(engine.plan());
-    let (mut next, mut rows) = (events.iter(), Vec::new());
+    let mut rows = Vec::new();
     engine
         .push_rows_by(
             4_000,
             0,
             events.len(),
             threads,
-            &mut |event| {
-                let (_, text) = next.next().expect("as many are read as there are");
-                json::decode(&plan.streams[0].schema, text.as_bytes(), event)
-            },
-            &mut |row| {
+            &|row: usize, event: &mut Event| json::decode(&plan.streams[0].schema, events[row].1.as_bytes(), event),
+            &mut |row: &FeatureRow| {
                 rows.push(format!("{row:?}"));
                 Ok::<(), ()>(())
             },

@@ -1,13 +1,17 @@
 //! Tables through the engine: every row is checked before the first one is pushed, so that a refused table has changed nothing.
 
+use std::ops::Range;
+use std::thread;
+
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
-use fastfeat_engine::batch::BatchError;
+use fastfeat_engine::batch::{BatchError, Column, Sink, Source};
 use fastfeat_engine::definition::OnLate;
 use fastfeat_engine::engine::Engine as Core;
 use fastfeat_engine::error::EventError;
 use fastfeat_engine::event::{Event, Value};
 use fastfeat_engine::plan::StreamPlan;
+use fastfeat_engine::row::FeatureRow;
 use fastfeat_engine::schema::Schema;
 
 use crate::columns::Columns;
@@ -52,8 +56,9 @@ pub fn push_tables(
     let mut cursors = Vec::with_capacity(inputs.len());
     for input in inputs {
         let schema = &plan.streams[input.stream].schema;
-        let mut cursor = Cursor::new(input, schema)?;
-        if let Some(late) = cursor.check(event, newest[input.stream], &plan.streams[input.stream], inputs.len() > 1)? {
+        let mut cursor = Cursor::new(input, schema, plan.ticks_per_second)?;
+        let stream = &plan.streams[input.stream];
+        if let Some(late) = cursor.check(event, newest[input.stream], stream, inputs.len() > 1, threads)? {
             let error = core.refuse_late(input.stream, late.time, late.newest);
             return Err(Refusal::Event { error, stream: input.stream, row: late.row });
         }
@@ -61,22 +66,25 @@ pub fn push_tables(
     }
     let rows = inputs.iter().find(|input| input.stream == own).map_or(0, |input| input.table.rows());
     let mut columns = Columns::new(layout, rows);
-    if let [only] = &mut cursors[..] {
+    if let [only] = &cursors[..] {
         let (stream, rows) = (only.stream, only.rows);
-        let pushed = core.push_rows(stream, rows, threads, &mut |event| only.read(event), &mut |row| {
-            if stream == own { columns.push(row) } else { Ok(()) }
-        });
+        let pushed = if stream == own {
+            core.push_rows(stream, rows, threads, only, &mut columns)
+        } else {
+            core.push_rows(stream, rows, threads, only, &mut |_: &FeatureRow| Ok(()))
+        };
         pushed.map_err(|ended| match ended {
             BatchError::Event { error, row } => Refusal::Event { error, stream, row },
             BatchError::Emit(error) => Refusal::Arrow(error),
         })?;
     }
-    while let Some(cursor) = next(&mut cursors) {
+    // Several are merged.
+    while let Some(cursor) = next(&mut cursors).filter(|_| inputs.len() > 1) {
         let (stream, row) = (cursor.stream, cursor.row);
-        let pushed = cursor.read(event).and_then(|()| core.push(stream, event));
+        let pushed = cursor.next(event).and_then(|()| core.push(stream, event));
         let has_row = pushed.map_err(|error| Refusal::Event { error, stream, row })?;
         if has_row && stream == own {
-            columns.push(core.row())?;
+            Sink::push(&mut columns, core.row())?;
         }
     }
     let answers = inputs.iter().any(|input| input.stream == own) && has_features(&plan.streams[own]);
@@ -100,7 +108,10 @@ fn next<'c, 'a>(cursors: &'c mut [Cursor<'a>]) -> Option<&'c mut Cursor<'a>> {
 struct Cursor<'a> {
     stream: usize,
     schema: &'a Schema,
+    ticks_per_second: i64,
     batches: Vec<(Rows<'a>, usize)>,
+    /// The number of the first row of each.
+    starts: Vec<usize>,
     /// Where the next row is: its batch, its place there, its number in the table.
     batch: usize,
     place: usize,
@@ -111,16 +122,38 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn new(input: &'a Input, schema: &'a Schema) -> Result<Self, Refusal> {
+    fn new(input: &'a Input, schema: &'a Schema, ticks_per_second: i64) -> Result<Self, Refusal> {
         let read = |batch: &'a RecordBatch| Ok((input.table.read(batch).map_err(Refusal::Damaged)?, batch.num_rows()));
         let batches = input.table.batches.iter().map(read).collect::<Result<_, Refusal>>()?;
-        let rows = input.table.rows();
-        Ok(Self { stream: input.stream, schema, batches, batch: 0, place: 0, row: 0, rows, times: Vec::new() })
+        let mut rows = 0;
+        let start = |batch: &RecordBatch| {
+            rows += batch.num_rows();
+            rows - batch.num_rows()
+        };
+        let starts = input.table.batches.iter().map(start).collect();
+        Ok(Self {
+            stream: input.stream,
+            schema,
+            ticks_per_second,
+            batches,
+            starts,
+            batch: 0,
+            place: 0,
+            row: 0,
+            rows,
+            times: Vec::new(),
+        })
+    }
+
+    /// The batch of a row.
+    #[inline]
+    fn batch_of(&self, row: usize) -> usize {
+        if let [_] = self.starts[..] { 0 } else { self.starts.partition_point(|&start| start <= row).saturating_sub(1) }
     }
 
     /// Reads the next row and moves on.
     #[inline]
-    fn read(&mut self, event: &mut Event) -> Result<(), EventError> {
+    fn next(&mut self, event: &mut Event) -> Result<(), EventError> {
         while self.place == self.batches[self.batch].1 {
             self.batch += 1;
             self.place = 0;
@@ -139,12 +172,13 @@ impl<'a> Cursor<'a> {
         newest: Option<i64>,
         plan: &StreamPlan,
         keep_times: bool,
+        threads: usize,
     ) -> Result<Option<Late>, Refusal> {
         let times = if keep_times { Vec::with_capacity(self.rows) } else { Vec::new() };
         let mut order = Order { newest, row: 0, plan, keep_times, times };
         let schema = self.schema;
-        if self.batches.iter_mut().all(|(rows, count)| rows.all_fit(*count, schema)) {
-            for (rows, count) in &mut self.batches {
+        if self.batches.iter().all(|(rows, count)| all_fit(rows, *count, schema, threads)) {
+            for (rows, count) in &self.batches {
                 if let Some(late) = rows.look_at_times(*count, schema, |time| order.late(time)) {
                     return Ok(Some(late));
                 }
@@ -153,7 +187,7 @@ impl<'a> Cursor<'a> {
             // The first row that is refused, for a value or as late, says why.
             for row in 0..self.rows {
                 let stream = self.stream;
-                self.read(event).map_err(|error| Refusal::Event { error, stream, row })?;
+                self.next(event).map_err(|error| Refusal::Event { error, stream, row })?;
                 let Value::Time(time) = event.values[schema.time_column] else {
                     unreachable!("a schema accepts no event without a time")
                 };
@@ -167,6 +201,38 @@ impl<'a> Cursor<'a> {
         Ok(None)
     }
 }
+
+impl Source for Cursor<'_> {
+    #[inline]
+    fn read(&self, row: usize, event: &mut Event) -> Result<(), EventError> {
+        let batch = self.batch_of(row);
+        let mut filling = self.schema.begin(event);
+        self.batches[batch].0.fill(row - self.starts[batch], &mut filling);
+        filling.finish()
+    }
+
+    fn column(&self, column: usize, rows: &Range<usize>) -> Option<Column<'_>> {
+        let batch = self.batch_of(rows.start);
+        let (reader, count) = &self.batches[batch];
+        let start = self.starts[batch];
+        let place = rows.start - start..rows.end - start;
+        (place.end <= *count).then(|| reader.column(column, place, self.schema, self.ticks_per_second)).flatten()
+    }
+}
+
+/// Whether the stream takes every row of a batch; many are looked at on several threads.
+fn all_fit(rows: &Rows<'_>, count: usize, schema: &Schema, threads: usize) -> bool {
+    let share = count.div_ceil(threads).max(SHARE_MIN);
+    thread::scope(|scope| {
+        let part = |start: usize| rows.all_fit(start..count.min(start + share), schema);
+        let others: Vec<_> = (share..count).step_by(share).map(|start| scope.spawn(move || part(start))).collect();
+        let own = part(0);
+        others.into_iter().fold(own, |all, other| all & other.join().expect("looking at values never panics"))
+    })
+}
+
+/// Rows that a thread looks at, at least.
+const SHARE_MIN: usize = 1 << 14;
 
 /// How far the rows of a table have come in time.
 struct Order<'a> {

@@ -6,11 +6,13 @@ use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType, Timesta
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, ListArray, PrimitiveArray, RecordBatch, StringArray,
 };
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use fastfeat_engine::batch::{Block, Piece, Sink};
 use fastfeat_engine::definition::FieldKind;
-use fastfeat_engine::row::{Cell, FeatureRow, Output, is_null};
+use fastfeat_engine::row::{Cell, FeatureRow, Output};
 
+use crate::fixed::{Fixed, Slice};
 use crate::layout::Layout;
 
 /// A batch ends before the offsets of a text column could overflow 32 bits.
@@ -42,14 +44,18 @@ fn data_type(kind: FieldKind, ticks_per_second: i64) -> DataType {
     }
 }
 
-/// Rows as they come, columns as they go: a block of rows is turned into columns at once, so that the type of a column is asked for once a
-/// block rather than once a row.
+/// Rows as they come, columns as they go. Those of values of one width have room for all rows from the beginning, so that pieces of them can be
+/// filled side by side (`pieces`); rows that come one by one are turned into columns a block at once, so that the type of a column is asked for
+/// once a block rather than once a row.
 pub struct Columns<'a> {
     layout: &'a Layout,
     schema: SchemaRef,
-    columns: Vec<Column>,
+    fixed: Vec<Option<Fixed>>,
     /// Those of texts and lists, whose values lie beside the doubles of a row.
-    apart: Vec<usize>,
+    apart: Vec<Option<Column>>,
+    /// How many rows there will be, and how many are in the fixed columns.
+    rows: usize,
+    filled: usize,
     /// Doubles and exact values of the rows of a block, one row after the other.
     values: Vec<f64>,
     exact: Vec<i64>,
@@ -98,27 +104,6 @@ impl Column {
             FieldKind::String => Values::Text { bytes: Vec::new(), offsets: offsets(rows) },
         };
         Self { values, valid: BooleanBufferBuilder::new(rows) }
-    }
-
-    /// Appends a block's doubles, or the exact values that belong to them; nothing to a column whose values lie apart.
-    fn extend(
-        &mut self,
-        doubles: impl ExactSizeIterator<Item = f64> + Clone,
-        exact: Option<impl Iterator<Item = i64>>,
-    ) {
-        match (&mut self.values, exact) {
-            (Values::Float(values), _) => values.extend(doubles.clone()),
-            (Values::Bool(values), _) => doubles.clone().for_each(|double| values.append(double != 0.0)),
-            (Values::Whole(values), Some(exact)) => values.extend(exact),
-            (Values::Whole(values), None) => values.extend(doubles.clone().map(|double| double as i64)),
-            (Values::Code(values), _) => values.extend(doubles.clone().map(|double| double as i32)),
-            (Values::Text { .. } | Values::List { .. }, _) => return,
-        }
-        if doubles.clone().any(is_null) {
-            doubles.for_each(|double| self.valid.append(!is_null(double)));
-        } else {
-            self.valid.append_n(doubles.len(), true);
-        }
     }
 
     /// Appends what a row has apart. True where the column is as full as it may be.
@@ -174,26 +159,35 @@ impl Column {
 
 impl<'a> Columns<'a> {
     pub fn new(layout: &'a Layout, rows: usize) -> Self {
-        let columns: Vec<Column> = layout.outputs.iter().map(|output| Column::of(output, rows)).collect();
-        let is_apart = |column: &Column| matches!(column.values, Values::Text { .. } | Values::List { .. });
-        let apart = (0..columns.len()).filter(|&index| is_apart(&columns[index])).collect();
         let (values, exact) = (Vec::new(), Vec::new());
-        Self { layout, schema: schema(layout), columns, apart, values, exact, finished: Vec::new() }
+        let (fixed, apart) = (Vec::new(), Vec::new());
+        let mut columns =
+            Self { layout, schema: schema(layout), fixed, apart, rows, filled: 0, values, exact, finished: Vec::new() };
+        columns.begin();
+        columns
+    }
+
+    /// Makes room for the rows to come.
+    fn begin(&mut self) {
+        let is_apart = |output: &Output| output.list || output.kind == FieldKind::String;
+        let outputs = &self.layout.outputs;
+        self.fixed = outputs.iter().map(|output| (!is_apart(output)).then(|| Fixed::new(output, self.rows))).collect();
+        self.apart = outputs.iter().map(|output| is_apart(output).then(|| Column::of(output, self.rows))).collect();
     }
 
     /// Appends a row.
-    pub fn push(&mut self, row: &FeatureRow) -> Result<(), ArrowError> {
+    fn append(&mut self, row: &FeatureRow) -> Result<(), ArrowError> {
         self.values.extend_from_slice(&row.values);
         // What lies behind the exact values of the outputs are elements of lists.
         self.exact.extend_from_slice(&row.exact[..self.layout.exact]);
         let mut is_full = false;
-        for &index in &self.apart {
-            is_full |= self.columns[index].push_apart(row, index, &self.layout.outputs[index]);
+        for (index, (column, output)) in self.apart.iter_mut().zip(&self.layout.outputs).enumerate() {
+            is_full |= column.as_mut().is_some_and(|column| column.push_apart(row, index, output));
         }
         if is_full {
             return self.flush();
         }
-        if self.values.len() >= BLOCK * self.columns.len() {
+        if self.values.len() >= BLOCK * self.fixed.len() {
             self.turn();
         }
         Ok(())
@@ -201,12 +195,18 @@ impl<'a> Columns<'a> {
 
     /// Turns the rows of the block into columns.
     fn turn(&mut self) {
-        let width = self.columns.len();
-        for (index, (column, output)) in self.columns.iter_mut().zip(&self.layout.outputs).enumerate() {
+        let width = self.layout.outputs.len();
+        if self.values.is_empty() {
+            return;
+        }
+        let rows = self.values.len() / width;
+        for (index, (column, output)) in self.fixed.iter_mut().zip(&self.layout.outputs).enumerate() {
+            let Some(column) = column else { continue };
             let doubles = self.values.chunks_exact(width).map(|row| row[index]);
             let exact = output.exact.map(|slot| self.exact.chunks_exact(self.layout.exact).map(move |row| row[slot]));
-            column.extend(doubles, exact);
+            column.slice(self.filled, rows).fill(0, doubles, exact);
         }
+        self.filled += rows;
         self.values.clear();
         self.exact.clear();
     }
@@ -219,38 +219,75 @@ impl<'a> Columns<'a> {
 
     fn flush(&mut self) -> Result<(), ArrowError> {
         self.turn();
-        let mut arrays = Vec::with_capacity(self.columns.len());
-        for (column, output) in self.columns.iter_mut().zip(&self.layout.outputs) {
-            let column = std::mem::replace(column, Column::of(output, 0));
-            arrays.push(array(column, output, self.layout.ticks_per_second)?);
-        }
+        let (filled, ticks) = (std::mem::take(&mut self.filled), self.layout.ticks_per_second);
+        self.rows -= filled;
+        let columns = self.fixed.drain(..).zip(self.apart.drain(..)).zip(&self.layout.outputs);
+        let arrays = columns.map(|((fixed, apart), output)| match (fixed, apart) {
+            (Some(fixed), _) => fixed.array(output, filled, ticks),
+            (None, Some(column)) => array(column, output, ticks),
+            (None, None) => unreachable!("a column is one of both"),
+        });
+        let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
         self.finished.push(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?);
+        self.begin();
         Ok(())
     }
 }
 
-fn array(column: Column, output: &Output, ticks_per_second: i64) -> Result<ArrayRef, ArrowError> {
-    let nulls = nulls(column.valid);
+impl Sink for Columns<'_> {
+    type Error = ArrowError;
+    type Piece<'p>
+        = Part<'p>
+    where
+        Self: 'p;
+
+    fn push(&mut self, row: &FeatureRow) -> Result<(), ArrowError> {
+        self.append(row)
+    }
+
+    fn pieces(&mut self, rows: &[usize]) -> Option<Vec<Part<'_>>> {
+        self.turn();
+        let last = rows.iter().rposition(|&rows| rows > 0).unwrap_or(0);
+        let is_even = rows[..last].iter().all(|rows| rows.is_multiple_of(8)) && self.filled.is_multiple_of(8);
+        if !is_even || self.apart.iter().any(Option::is_some) {
+            return None;
+        }
+        let outputs = &self.layout.outputs;
+        let columns = self.fixed.iter_mut().flatten();
+        let mut rests: Vec<Slice<'_>> = columns.map(|column| column.slice(self.filled, rows.iter().sum())).collect();
+        self.filled += rows.iter().sum::<usize>();
+        let pieces = rows.iter().map(|&rows| {
+            let columns = rests.iter_mut().map(|rest| rest.split(rows)).collect();
+            Part { outputs, columns, filled: 0 }
+        });
+        Some(pieces.collect())
+    }
+}
+
+/// Room for some rows.
+pub struct Part<'a> {
+    outputs: &'a [Output],
+    columns: Vec<Slice<'a>>,
+    filled: usize,
+}
+
+impl Piece for Part<'_> {
+    fn take(&mut self, block: &Block) {
+        for (feature, (column, output)) in self.columns.iter_mut().zip(self.outputs).enumerate() {
+            let exact = output.exact.map(|slot| block.exact(slot).iter().copied());
+            column.fill(self.filled, block.values(feature).iter().copied(), exact);
+        }
+        self.filled += block.rows();
+    }
+}
+
+fn array(mut column: Column, output: &Output, ticks_per_second: i64) -> Result<ArrayRef, ArrowError> {
+    let nulls = nulls(column.valid.finish());
     Ok(match column.values {
         Values::Float(values) => Arc::new(Float64Array::try_new(values.into(), nulls)?),
         Values::Bool(mut values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
-        Values::Whole(values) => {
-            let values: ScalarBuffer<i64> = values.into();
-            match (output.kind, ticks_per_second) {
-                (FieldKind::Timestamp, 1_000_000_000) => {
-                    Arc::new(PrimitiveArray::<TimestampNanosecondType>::try_new(values, nulls)?.with_timezone("UTC"))
-                }
-                (FieldKind::Timestamp, _) => {
-                    Arc::new(PrimitiveArray::<TimestampMicrosecondType>::try_new(values, nulls)?.with_timezone("UTC"))
-                }
-                _ => Arc::new(PrimitiveArray::<Int64Type>::try_new(values, nulls)?),
-            }
-        }
-        Values::Code(values) => {
-            let keys = PrimitiveArray::<Int32Type>::try_new(values.into(), nulls)?;
-            let categories = Arc::new(StringArray::from_iter_values(&output.categories));
-            Arc::new(DictionaryArray::try_new(keys, categories)?)
-        }
+        Values::Whole(values) => whole(values, nulls, output, ticks_per_second)?,
+        Values::Code(values) => codes(values, nulls, output)?,
         Values::List { elements, offsets } => {
             let elements = array(*elements, output, ticks_per_second)?;
             let field = Arc::new(Field::new_list_field(elements.data_type().clone(), true));
@@ -262,7 +299,34 @@ fn array(column: Column, output: &Output, ticks_per_second: i64) -> Result<Array
     })
 }
 
-fn nulls(mut valid: BooleanBufferBuilder) -> Option<NullBuffer> {
-    let nulls = NullBuffer::new(valid.finish());
+/// Whole numbers, or times.
+pub fn whole(
+    values: Vec<i64>,
+    nulls: Option<NullBuffer>,
+    output: &Output,
+    ticks_per_second: i64,
+) -> Result<ArrayRef, ArrowError> {
+    let values: ScalarBuffer<i64> = values.into();
+    Ok(match (output.kind, ticks_per_second) {
+        (FieldKind::Timestamp, 1_000_000_000) => {
+            Arc::new(PrimitiveArray::<TimestampNanosecondType>::try_new(values, nulls)?.with_timezone("UTC"))
+        }
+        (FieldKind::Timestamp, _) => {
+            Arc::new(PrimitiveArray::<TimestampMicrosecondType>::try_new(values, nulls)?.with_timezone("UTC"))
+        }
+        _ => Arc::new(PrimitiveArray::<Int64Type>::try_new(values, nulls)?),
+    })
+}
+
+/// Categories by their codes.
+pub fn codes(values: Vec<i32>, nulls: Option<NullBuffer>, output: &Output) -> Result<ArrayRef, ArrowError> {
+    let keys = PrimitiveArray::<Int32Type>::try_new(values.into(), nulls)?;
+    let categories = Arc::new(StringArray::from_iter_values(&output.categories));
+    Ok(Arc::new(DictionaryArray::try_new(keys, categories)?))
+}
+
+/// Which values are there, unless all are.
+pub fn nulls(valid: BooleanBuffer) -> Option<NullBuffer> {
+    let nulls = NullBuffer::new(valid);
     (nulls.null_count() > 0).then_some(nulls)
 }

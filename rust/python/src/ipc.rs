@@ -31,7 +31,7 @@ pub fn push_messages(core: &mut Core, event: &mut Event, way: &Way<'_>, payloads
         match batches {
             Err(error) => taken.take(core, event, way, message, Err(error)),
             Ok(batches) => {
-                for (mut rows, count) in batches {
+                for (rows, count) in batches {
                     for row in 0..count {
                         let mut filling = schema.begin(event);
                         rows.fill(row, &mut filling);

@@ -13,6 +13,7 @@ mod decoder;
 mod engine;
 mod errors;
 mod explain;
+mod fixed;
 mod instant;
 mod ipc;
 mod layout;

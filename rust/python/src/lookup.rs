@@ -102,7 +102,7 @@ impl LookupTable {
         })?;
         let mut builder = LookupBuilder::new(plan);
         for batch in &table.batches {
-            let mut rows = table.read(batch).map_err(|error| refuse(format!("its table is damaged: {error}")))?;
+            let rows = table.read(batch).map_err(|error| refuse(format!("its table is damaged: {error}")))?;
             for row in 0..batch.num_rows() {
                 builder.push(|filling| rows.fill(row, filling))?;
             }

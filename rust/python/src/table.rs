@@ -1,6 +1,7 @@
 //! Arrow columns -> values of an event. Columns are found by name; what can never fit is refused before the first row.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -11,11 +12,13 @@ use arrow_array::types::{
 use arrow_array::{Array, BooleanArray, LargeStringArray, PrimitiveArray, RecordBatch, StringArray, StringViewArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
+use fastfeat_engine::batch::Column;
 use fastfeat_engine::definition::FieldKind;
 use fastfeat_engine::error::{EventError, Problem};
 use fastfeat_engine::schema::{Filling, Raw, Schema};
 
 const DAY: i128 = 86_400_000_000_000;
+const SECOND: i128 = 1_000_000_000;
 
 /// A table read into memory: an event a row.
 pub struct Table {
@@ -57,38 +60,72 @@ impl Table {
     /// Readers of one batch, to be asked row by row.
     pub fn read<'a>(&'a self, batch: &'a RecordBatch) -> Result<Rows<'a>, String> {
         let reader = |(place, column): &(usize, usize)| Ok((*column, Reader::new(batch.column(*place))?));
-        Ok(Rows { readers: self.columns.iter().map(reader).collect::<Result<_, String>>()?, digits: String::new() })
+        Ok(Rows { readers: self.columns.iter().map(reader).collect::<Result<_, String>>()? })
     }
 }
 
 /// The rows of one batch.
 pub struct Rows<'a> {
     readers: Vec<(usize, Reader<'a>)>,
-    digits: String,
 }
 
 impl Rows<'_> {
-    /// Whether the stream takes every row of the batch: asked column by column, which is much less work than an event each.
-    pub fn all_fit(&mut self, rows: usize, schema: &Schema) -> bool {
-        let Self { readers, digits } = self;
+    /// Whether the stream takes every one of some rows of the batch: asked column by column, which is much less work than an event each.
+    pub fn all_fit(&self, rows: Range<usize>, schema: &Schema) -> bool {
+        let (readers, digits) = (&self.readers, &mut String::new());
         let is_there = |column: usize| readers.iter().any(|(known, _)| *known == column);
         (0..schema.fields.len()).all(|column| schema.may_be_absent(column) || is_there(column))
             && readers
                 .iter()
-                .all(|(column, reader)| (0..rows).all(|row| schema.accepts(*column, reader.raw(row, digits))))
+                .all(|(column, reader)| rows.clone().all(|row| schema.accepts(*column, reader.raw(row, digits))))
     }
 
     /// Looks at the event times of a batch that fits, in ticks and row by row, until something is found.
-    pub fn look_at_times<T>(&mut self, rows: usize, schema: &Schema, look: impl FnMut(i64) -> Option<T>) -> Option<T> {
-        let Self { readers, digits } = self;
+    pub fn look_at_times<T>(&self, rows: usize, schema: &Schema, look: impl FnMut(i64) -> Option<T>) -> Option<T> {
+        let (readers, digits) = (&self.readers, &mut String::new());
         let (_, reader) = readers.iter().find(|(column, _)| *column == schema.time_column)?;
         (0..rows).filter_map(|row| schema.time(reader.raw(row, digits))).find_map(look)
     }
 
+    /// Some values of a column of the stream, as they lie, where none is null and they are of the column's own type.
+    pub fn column(
+        &self,
+        column: usize,
+        rows: Range<usize>,
+        schema: &Schema,
+        ticks_per_second: i64,
+    ) -> Option<Column<'_>> {
+        let (_, reader) = self.readers.iter().find(|(known, _)| *known == column)?;
+        match (schema.fields[column].kind, reader) {
+            (FieldKind::Float64, Reader::Float64(array)) if array.null_count() == 0 => {
+                Some(Column::Float(&array.values()[rows]))
+            }
+            (FieldKind::Int64, Reader::Int64(array)) if array.null_count() == 0 => {
+                Some(Column::Int(&array.values()[rows]))
+            }
+            (FieldKind::Timestamp, Reader::Time(values, nulls, unit)) => {
+                let is_tick = unit * i128::from(ticks_per_second) == SECOND;
+                let has_nulls = nulls.is_some_and(|nulls| nulls.null_count() > 0);
+                (is_tick && !has_nulls).then(|| Column::Time(&values[rows]))
+            }
+            (FieldKind::Boolean, Reader::Bool(array)) if array.null_count() == 0 => {
+                let bits = array.values();
+                Some(Column::Bool(bits.values(), bits.offset() + rows.start))
+            }
+            (FieldKind::String, Reader::Text(Texts::Small(array))) if array.null_count() == 0 => {
+                let offsets = &array.value_offsets()[rows.start..=rows.end];
+                let bytes = &array.value_data()[offsets[0] as usize..offsets[rows.len()] as usize];
+                Some(Column::Text(offsets, std::str::from_utf8(bytes).ok()?))
+            }
+            _ => None,
+        }
+    }
+
     #[inline]
-    pub fn fill(&mut self, row: usize, filling: &mut Filling<'_, '_>) {
+    pub fn fill(&self, row: usize, filling: &mut Filling<'_, '_>) {
+        let mut digits = String::new();
         for (column, reader) in &self.readers {
-            filling.set(*column, reader.raw(row, &mut self.digits));
+            filling.set(*column, reader.raw(row, &mut digits));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the rows of a chunk need of their events, while the tables are asked about all of them.
 
+use super::columns::Columns;
 use crate::definition::FieldKind;
 use crate::event::{Event, Value};
 use crate::plan::{Final, StreamPlan};
@@ -47,6 +48,21 @@ impl Kept {
         if self.has_texts {
             self.texts.push_str(event.texts());
             self.ends.push(self.texts.len());
+        }
+    }
+
+    /// The slots that are needed, where none of them is a text.
+    pub fn slots(&self) -> Option<&[usize]> {
+        (!self.has_texts).then_some(&self.slots)
+    }
+
+    /// Takes what is needed of some events.
+    pub fn keep_columns(&mut self, columns: &Columns<'_>, rows: usize) {
+        self.values.resize(rows * self.slots.len(), Value::Null);
+        for (place, &slot) in self.slots.iter().enumerate() {
+            let column = columns.of(slot);
+            let values = self.values.iter_mut().skip(place).step_by(self.slots.len());
+            values.enumerate().for_each(|(row, value)| *value = column.value(row));
         }
     }
 

@@ -1,69 +1,10 @@
-//! One table on its way through a batch, and who has which of its shards.
+//! One table on its way through a batch.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
-
-use crate::plan::{Job, Plan, ReadLane, ReadPlan, StreamPlan, TablePlan, Target};
-use crate::state::many::{self, Answered, Many, Part, Row};
+use super::chunk::Chunk;
+use crate::plan::{Job, Plan, ReadLane, ReadPlan, TablePlan, Target};
+use crate::state::many::{Answered, Many, Part, Row, Scratch};
 use crate::state::shards::Shards;
 use crate::state::table::Table;
-
-/// What one thread answers to a chunk, by step and shard.
-#[derive(Default)]
-pub(super) struct Answers(pub Vec<Vec<Answered>>);
-
-impl Answers {
-    pub fn new(owners: &[Vec<usize>]) -> Self {
-        Self(owners.iter().map(|owners| owners.iter().map(|_| Answered::default()).collect()).collect())
-    }
-}
-
-/// The shards of one thread, by step and number.
-pub(super) struct Worker<'a> {
-    steps: &'a [Step<'a>],
-    shards: Vec<Vec<Option<&'a mut Table>>>,
-    scratch: many::Scratch,
-}
-
-impl Worker<'_> {
-    pub fn serve(&mut self, inbox: &Receiver<(Arc<Vec<Part>>, Answers)>, outbox: &SyncSender<Answers>) {
-        for (parts, mut answers) in inbox {
-            self.take_in(&parts, &mut answers);
-            drop(parts);
-            if outbox.send(answers).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Answers and stores the rows of a chunk that are of its shards.
-    pub fn take_in(&mut self, parts: &[Part], answers: &mut Answers) {
-        for (number, (step, part)) in self.steps.iter().zip(parts).enumerate() {
-            let many = Many { plan: step.plan, read: step.read.as_ref(), ticks_per_second: step.ticks_per_second };
-            for (shard, table) in self.shards[number].iter_mut().enumerate() {
-                let Some(table) = table else { continue };
-                let answered = &mut answers.0[number][shard];
-                answered.begin(part.shards[shard].rows.len(), step.cells.len(), step.wides.len());
-                table.take_in(&many, part, shard, &mut self.scratch, answered);
-            }
-        }
-    }
-}
-
-/// Lends every thread its shards.
-pub(super) fn lend<'a>(steps: &'a [Step<'a>], tables: &'a mut [Shards], owners: &[Vec<usize>]) -> Vec<Worker<'a>> {
-    let threads = 1 + owners.iter().flatten().max().copied().unwrap_or(0);
-    let none = |_| owners.iter().map(|owners| owners.iter().map(|_| None).collect()).collect();
-    let mut lent: Vec<Vec<Vec<Option<&mut Table>>>> = (0..threads).map(none).collect();
-    let step_of = |table: usize| steps.iter().position(|step| step.table == table);
-    for (step, shards) in tables.iter_mut().enumerate().filter_map(|(table, shards)| Some((step_of(table)?, shards))) {
-        for (shard, table) in shards.iter_mut().enumerate() {
-            lent[owners[step][shard]][step][shard] = Some(table);
-        }
-    }
-    let worker = |shards| Worker { steps, shards, scratch: many::Scratch::default() };
-    lent.into_iter().map(worker).collect()
-}
 
 /// One table on its way through a batch.
 pub(super) struct Step<'a> {
@@ -101,14 +42,18 @@ impl<'a> Step<'a> {
         Self { write, table: write_plan.table, plan: plan_of_table, read, cells, wides, ticks_per_second }
     }
 
+    /// Those of a stream.
+    pub fn all(plan: &'a Plan, stream: usize) -> Vec<Self> {
+        (0..plan.streams[stream].writes.len()).map(|write| Self::new(plan, stream, write)).collect()
+    }
+
+    pub fn many(&self) -> Many<'_> {
+        Many { plan: self.plan, read: self.read.as_ref(), ticks_per_second: self.ticks_per_second }
+    }
+
     /// Bytes that a row takes on its way, about.
     pub fn row_bytes(&self) -> usize {
         8 * (self.cells.len() + self.wides.len() + self.plan.shape.words_of(1)) + size_of::<Row>()
-    }
-
-    /// About what it costs, in answers.
-    fn weight(&self) -> usize {
-        8 + self.cells.len()
     }
 }
 
@@ -120,19 +65,60 @@ fn place_of(things: &mut Vec<usize>, wanted: usize) -> usize {
     })
 }
 
-/// Which thread has which shards, by step and shard: this one, which has the events and the rows to do beside, is 0.
-pub(super) fn owners(steps: &[Step<'_>], shards: &[usize], threads: usize, plan: &StreamPlan) -> Vec<Vec<usize>> {
-    let mut loads = vec![0; threads];
-    let most = shards.iter().max().copied().unwrap_or(1);
-    loads[0] = (8 + plan.outputs.len() / 2) * most;
-    let mut owners: Vec<Vec<usize>> = shards.iter().map(|&shards| vec![0; shards]).collect();
-    let mut order: Vec<usize> = (0..steps.len()).collect();
-    order.sort_by_key(|&step| std::cmp::Reverse(steps[step].weight() * most / shards[step]));
-    for step in order {
-        for owner in &mut owners[step] {
-            *owner = (0..threads).min_by_key(|&thread| loads[thread]).expect("this thread is one");
-            loads[*owner] += steps[step].weight() * most / shards[step];
+/// A shard of a table, and what it is to take in.
+pub(super) struct Task<'a> {
+    step: &'a Step<'a>,
+    shard: usize,
+    table: &'a mut Table,
+    /// Chunk after chunk.
+    rows: Vec<(&'a Part, &'a mut Answered)>,
+}
+
+impl<'a> Task<'a> {
+    /// All shards of the tables of a stream.
+    pub fn all(steps: &'a [Step<'a>], tables: &'a mut [Shards], chunks: &'a mut [Chunk]) -> Vec<Self> {
+        let mut rows: Vec<Vec<Vec<_>>> = steps.iter().map(|_| Vec::new()).collect();
+        for chunk in chunks {
+            for ((rows, part), answers) in rows.iter_mut().zip(&chunk.parts).zip(&mut chunk.answers) {
+                rows.resize_with(answers.len(), Vec::new);
+                rows.iter_mut().zip(answers).for_each(|(rows, answered)| rows.push((part, answered)));
+            }
+        }
+        let mut tasks = Vec::new();
+        for (number, shards) in tables.iter_mut().enumerate() {
+            let Some(place) = steps.iter().position(|step| step.table == number) else { continue };
+            let rows = std::mem::take(&mut rows[place]);
+            for ((shard, table), rows) in shards.iter_mut().enumerate().zip(rows) {
+                tasks.push(Self { step: &steps[place], shard, table, rows });
+            }
+        }
+        tasks
+    }
+
+    /// About what it costs, in answers.
+    fn weight(&self) -> usize {
+        let rows: usize = self.rows.iter().map(|(part, _)| part.shards[self.shard].rows.len()).sum();
+        rows * (8 + self.step.cells.len())
+    }
+
+    /// Answers and stores its rows.
+    pub fn run(&mut self, scratch: &mut Scratch) {
+        let step = self.step;
+        for (part, answered) in &mut self.rows {
+            answered.begin(part.shards[self.shard].rows.len(), step.cells.len(), step.wides.len());
+            self.table.take_in(&step.many(), part, self.shard, scratch, answered);
         }
     }
-    owners
+}
+
+/// What each thread has to do: much first, and then what there is to who has least.
+pub(super) fn share(mut tasks: Vec<Task<'_>>, threads: usize) -> Vec<Vec<Task<'_>>> {
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.weight()));
+    let mut shares: Vec<(usize, Vec<Task<'_>>)> = (0..threads).map(|_| (0, Vec::new())).collect();
+    for task in tasks {
+        let (load, tasks) = shares.iter_mut().min_by_key(|(load, _)| *load).expect("there is a thread");
+        *load += task.weight();
+        tasks.push(task);
+    }
+    shares.into_iter().map(|(_, tasks)| tasks).collect()
 }

@@ -147,6 +147,22 @@ impl Lookups {
         Context { ticks_per_second, tables: &self.tables, misses: &mut self.misses, counts }
     }
 
+    /// What programs need where several threads run them, each with misses of its own, to be added up.
+    #[inline]
+    pub(crate) fn counting<'a>(&'a self, ticks_per_second: i64, misses: &'a mut [u64]) -> Context<'a> {
+        Context { ticks_per_second, tables: &self.tables, misses, counts: true }
+    }
+
+    /// How many lookups there are.
+    pub(crate) fn count(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Adds misses up, by lookup.
+    pub(crate) fn add_misses(&mut self, misses: &[u64]) {
+        self.misses.iter_mut().zip(misses).for_each(|(all, more)| *all += more);
+    }
+
     /// One entry a lookup.
     pub fn stats(&self, plans: &[LookupPlan]) -> Vec<LookupStats> {
         let of = |(index, plan): (usize, &LookupPlan)| LookupStats {

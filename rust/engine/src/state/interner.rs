@@ -194,6 +194,13 @@ impl Interner {
         id
     }
 
+    /// The number of a text that is now used so many times more.
+    pub fn acquire_times(&mut self, text: &str, uses: u64) -> u32 {
+        let id = self.acquire(text);
+        self.entry_mut(id).uses += uses - 1;
+        id
+    }
+
     /// One without texts that stands in for another: it only remembers what is released.
     pub fn owing() -> Self {
         Self { owed: Some(Vec::new()), ..Self::default() }

@@ -6,12 +6,14 @@
 use std::ops::Range;
 
 use super::Cells;
-use super::run::Run;
+use super::interner::ABSENT;
+use super::run::{Run, RunMut};
 use super::shards;
 use super::table::Key;
+use crate::definition::FieldKind;
 use crate::event::Event;
 use crate::key::{self, KeyPart};
-use crate::plan::{ReadPlan, TablePlan};
+use crate::plan::{Place, ReadPlan, TablePlan};
 use crate::row::NULL;
 
 mod columns;
@@ -24,8 +26,9 @@ pub(super) use groups::{Form, Group, Groups, gone_by};
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     pub shards: Vec<Own>,
-    /// By row: its shard, and no row to come that reads the table is earlier than its mark. Marks never fall.
+    /// By row: its shard and its place among the rows there, and no row to come that reads the table is earlier than its mark. Marks never fall.
     pub shard_of: Vec<u16>,
+    pub place_of: Vec<u32>,
     marks: Vec<i64>,
     /// Which rows have a key.
     keyed: Vec<bool>,
@@ -70,6 +73,7 @@ impl Part {
             own.records.clear();
         }
         self.shard_of.clear();
+        self.place_of.clear();
         self.marks.clear();
         self.keyed.clear();
         self.bytes = 0;
@@ -86,11 +90,23 @@ impl Part {
         plan: &TablePlan,
         key: &[KeyPart],
         event: &Event,
-        (t, mark, number): (i64, i64, u64),
+        at: (i64, i64, u64),
         bytes: &mut Vec<u8>,
     ) -> Option<&mut Vec<u64>> {
         bytes.clear();
         let keyed = key::encode(key, event, bytes);
+        let shard = self.add_key(bytes, keyed, at);
+        self.bytes += bytes.len() + plan.shape.words_of(1) * 8;
+        let own = &mut self.shards[shard];
+        if !keyed {
+            own.records.resize(own.records.len() + plan.shape.words_of(1), 0);
+        }
+        keyed.then_some(&mut own.records)
+    }
+
+    /// Adds a row that has no record yet; its shard.
+    #[inline]
+    pub fn add_key(&mut self, bytes: &[u8], keyed: bool, (t, mark, number): (i64, i64, u64)) -> usize {
         let hash = key::hash(bytes);
         let shard = shards::shard_of(hash, self.shards.len() - 1);
         if self.marks.is_empty() {
@@ -99,15 +115,56 @@ impl Part {
         let own = &mut self.shards[shard];
         let (start, index) = (own.keys.len(), self.marks.len() as u32);
         own.keys.extend_from_slice(bytes);
+        self.place_of.push(own.rows.len() as u32);
         own.rows.push(Row { t, mark, hash, index, start, end: own.keys.len(), keyed });
-        self.bytes += bytes.len() + plan.shape.words_of(1) * 8;
         self.shard_of.push(shard as u16);
         self.marks.push(mark);
         self.keyed.push(keyed);
-        if !keyed {
-            own.records.resize(own.records.len() + plan.shape.words_of(1), 0);
+        shard
+    }
+
+    /// Gives all rows records of zeros.
+    pub fn begin_records(&mut self, plan: &TablePlan) {
+        let words = plan.shape.words_of(1);
+        self.shards.iter_mut().for_each(|own| own.records.resize(own.rows.len() * words, 0));
+    }
+
+    /// Gives the record of each row, in their order, to be written.
+    #[inline]
+    pub fn each_record(&mut self, plan: &TablePlan, mut write: impl FnMut(usize, &mut RunMut<'_>)) {
+        let words = plan.shape.words_of(1);
+        for (row, (&shard, &place)) in self.shard_of.iter().zip(&self.place_of).enumerate() {
+            let words = &mut self.shards[usize::from(shard)].records[place as usize * words..][..words];
+            write(row, &mut RunMut { words, shape: plan.shape, room: 1 });
         }
-        keyed.then_some(&mut own.records)
+    }
+
+    /// No row to come is earlier than this.
+    pub fn raise(&mut self, mark: i64) {
+        if self.marks.first().is_none_or(|&first| first >= mark) {
+            return;
+        }
+        self.marks.iter_mut().for_each(|own| *own = mark.max(*own));
+        self.shards.iter_mut().flat_map(|own| &mut own.rows).for_each(|row| row.mark = mark.max(row.mark));
+    }
+
+    /// Gives the texts of the records other numbers.
+    pub fn renumber(&mut self, plan: &TablePlan, ids: &[u32]) {
+        let words = plan.shape.words_of(1);
+        let halves = plan.columns.iter().filter_map(|column| match column.place {
+            Place::Half(half) if column.kind == FieldKind::String => Some(half),
+            _ => None,
+        });
+        for half in halves {
+            for own in &mut self.shards {
+                for (row, words) in own.rows.iter().zip(own.records.chunks_exact_mut(words)) {
+                    let number = Run::new(words, plan.shape, 1, 1).half(half)[0];
+                    if row.keyed && number != ABSENT {
+                        RunMut { words, shape: plan.shape, room: 1 }.set_half(half, 0, ids[number as usize]);
+                    }
+                }
+            }
+        }
     }
 
     /// The marks of some rows, after which it is the turn of a shard; and how many keys it looks at then. `None` where nothing is due at any of them.
@@ -161,7 +218,7 @@ impl Many<'_> {
 /// What a shard answers to the rows that are its, one after the other.
 #[derive(Default)]
 pub(crate) struct Answered {
-    pub cells: Cells,
+    pub(super) cells: Cells,
     /// Texts that are used once less.
     pub released: Vec<u32>,
     width: usize,
@@ -174,6 +231,18 @@ impl Answered {
         (self.width, self.wides) = (width, wides);
         self.cells.values.resize(rows * width, NULL);
         self.cells.wides.resize(rows * wides, 0);
+    }
+
+    /// The answers to a row.
+    #[inline]
+    pub fn values_of(&self, place: usize) -> &[f64] {
+        &self.cells.values[place * self.width..][..self.width]
+    }
+
+    /// The 64 bits of those that a double cannot hold.
+    #[inline]
+    pub fn wides_of(&self, place: usize) -> &[u64] {
+        &self.cells.wides[place * self.wides..][..self.wides]
     }
 
     /// The answers of a row go here.

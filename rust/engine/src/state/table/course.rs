@@ -43,9 +43,10 @@ impl Table {
         }
         let mut looked = 0;
         for (place, row) in own.rows.iter().enumerate() {
+            // Turns of the rows before, the last of which is this shard's.
             let index = row.index as usize;
             self.expire_through(many.plan, part, shard, looked..index, groups, &mut texts);
-            looked = index + 1;
+            looked = index;
             if let Some(number) = groups.together(place) {
                 self.note_row(many.plan, own, place, number, groups);
             } else {
@@ -55,7 +56,6 @@ impl Table {
                 }
                 self.take_in_one(many, own, place, &mut texts, answered);
             }
-            self.expire_through(many.plan, part, shard, index..looked, groups, &mut texts);
         }
         self.expire_through(many.plan, part, shard, looked..part.len(), groups, &mut texts);
         for group in groups.groups.iter().filter(|group| group.together) {
