@@ -1,7 +1,7 @@
 """What an engine says that it holds, beside what its process really grew by: each work in a process of its own.
 
-Memory that something else gave back would hide what the state takes. One thread pushes: what batches on their way to
-others take, and the slack of each thread's allocator, is no state.
+Memory that something else gave back would hide what the state takes. One thread pushes, small tables: what a table and
+its rows take on their way, which the allocator keeps for the next, and the slack of other threads, is no state.
 `make bench-memory` prints the works below, up to ten million keys, as a table and fails where one is off.
 `python benches/growth.py '{"features": "cards_30", "keys": 1000000}'` prints the numbers of one as JSON.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-CHUNK = 20_000
+CHUNK = 2_000
 DAY_US = 86_400_000_000
 START_US = 1_700_000_000_000_000
 MERCHANTS = 2_000
@@ -120,7 +120,7 @@ def probe(work: Work) -> dict:
 
     features = feature_set(work.features)
     # What the first calls bring along is no state; their engine stays, so that nothing it gives back hides what comes.
-    warm, first = ff.Engine(features), list(islice(Work(work.features, 5 * CHUNK, 1.0, 1.0).tables(), 5))
+    warm, first = ff.Engine(features), list(islice(Work(work.features, 50 * CHUNK, 1.0, 1.0).tables(), 50))
     for table in first:
         warm.push_batch(table, threads=1)
     options = {} if work.memory_limit is None else {"memory_limit": work.memory_limit, "on_limit": work.on_limit}
