@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import resource
 import shutil
 import threading
 import warnings
@@ -360,7 +361,6 @@ def test_a_disk_that_refuses_leaves_what_was_there(tmp_path, path):
 @pytest.mark.parametrize("bytes_max", [0, 1, 12, 5_000])
 def test_a_disk_that_takes_no_more_leaves_the_one_before(three, bytes_max):
     """The limit on the size of a file stands in for a full disk: a write is cut short, and the next one fails."""
-    resource = pytest.importorskip("resource")
     engine, before = engine_of(EVENTS), {each: each.read_bytes() for each in three.iterdir()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, limits[1]))
