@@ -1,7 +1,8 @@
 """The commit and restore protocol of one partition, without I/O: facts in, one thing to do out. No asyncio, no clock.
 
-    StartProducer -> AskCommitted -> Restore -> Replay -> Read -> Publish -> Read ...        the way when nothing fails
-                                        \\-> Pin -> Snapshot -> Read                          nobody has begun before
+    Look -> StartProducer -> AskCommitted -> Restore -> Replay -> Read -> Publish -> Read ...     when nothing fails
+                                        \\-> Pin -> Snapshot -> Read                       nobody has begun before
+    Look -> Mark -> Seal -> StartProducer -> ...                            there was a transaction before
 
 Whoever drives it does what `step` returns and tells how that went. Its rules, and so the promise of exactly once:
 
@@ -15,6 +16,12 @@ Whoever drives it does what `step` returns and tells how that went. Its rules, a
 4. A checkpoint is written only of state that stands at the committed position, so none is ever ahead of it.
 5. After anything ambiguous inside a transaction, success after a resent frame included, the producer is replaced
    before it begins another: what is still on its way then belongs to an epoch that the broker refuses.
+6. A broker that dies in the middle of a commit may come back and count the transaction as ended without having told
+   the partitions that it wrote to (Kafka's KAFKA-20734), nor the group. They stay undecided until the next end of a
+   transaction of the same id that they take part in, of whichever kind. So each new producer first has a transaction
+   in which all of them take part, which writes nothing and ends as the last one did; which way that was is asked of
+   the coordinator, and marked there until it is done. No transaction is begun over a connection that was lost since
+   the one before.
 """
 
 from __future__ import annotations
@@ -29,6 +36,9 @@ __all__ = [
     "Done",
     "Failed",
     "Fault",
+    "Look",
+    "Looked",
+    "Mark",
     "Pin",
     "Position",
     "Processed",
@@ -38,6 +48,7 @@ __all__ = [
     "Replay",
     "Restore",
     "Restored",
+    "Seal",
     "Snapshot",
     "StartProducer",
     "Wait",
@@ -68,8 +79,27 @@ class Fault(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Look:
+    """Drop the producer, if there is one; find out how the last transaction of the id ended."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Shut the older producers out; have the coordinator keep that the last transaction is to be sealed this way."""
+
+    commit: bool
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A transaction in which all partitions and the group take part, with nothing in it, that ends this way."""
+
+    commit: bool
+
+
+@dataclass(frozen=True)
 class StartProducer:
-    """Drop the producer, if there is one, and start a new one of the same transactional id."""
+    """Start a new producer of the same transactional id, which takes the mark away."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +168,21 @@ class Close:
     error: BaseException | None = None
 
 
-Action = StartProducer | AskCommitted | Restore | Replay | Pin | Read | Publish | Snapshot | Wait | Close
+Action = (
+    Look
+    | Mark
+    | Seal
+    | StartProducer
+    | AskCommitted
+    | Restore
+    | Replay
+    | Pin
+    | Read
+    | Publish
+    | Snapshot
+    | Wait
+    | Close
+)
 
 # --- How it went --------------------------------------------------------------------------------------------------
 
@@ -149,6 +193,17 @@ class Done:
 
     tainted: bool = False
     position: Position | None = None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """How the last transaction ended: committed or not; None: there is none that could be undecided somewhere.
+
+    `marked`: somebody has begun to seal it.
+    """
+
+    commit: bool | None
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,7 +241,7 @@ class Failed:
     error: BaseException | None = None
 
 
-Event = Done | Committed | Restored | Processed | Failed
+Event = Done | Looked | Committed | Restored | Processed | Failed
 
 ATTEMPTS_MAX = 1_000_000
 
@@ -195,25 +250,38 @@ class Protocol:
     """One partition's machine. `snapshot_due` and `stopping` are told from outside, at any time.
 
     >>> machine = Protocol("a")
-    >>> machine.step(None), machine.step(Done()), machine.step(Committed((7,), (0,)))
-    (StartProducer(), AskCommitted(), Restore(at_most=(7,), origin=(0,)))
+    >>> machine.step(None), machine.step(Looked(True)), machine.step(Done()), machine.step(Done())
+    (Look(), Mark(commit=True), Seal(commit=True), StartProducer())
+    >>> machine.step(Done()), machine.step(Committed((7,), (0,)))
+    (AskCommitted(), Restore(at_most=(7,), origin=(0,)))
     >>> machine.step(Restored((4,))), machine.step(Done()), machine.step(Processed((9,)))
     (Replay(begin=(4,), end=(7,)), Read(begin=(7,)), Publish(begin=(7,), end=(9,), token='a.1'))
     >>> machine.step(Failed(Fault.AMBIGUOUS))
     Wait(attempt=1, fault=<Fault.AMBIGUOUS: 'ambiguous'>)
-    >>> machine.step(Done()), machine.step(Done()), machine.step(Committed((9,), (0,), "a.1"))  # it had been committed
-    (StartProducer(), AskCommitted(), Read(begin=(9,)))
+    >>> [type(machine.step(event)).__name__ for event in (Done(), Looked(True), Done(), Done(), Done())]
+    ['Look', 'Mark', 'Seal', 'StartProducer', 'AskCommitted']
+    >>> machine.step(Committed((9,), (0,), "a.1"))  # it had been committed
+    Read(begin=(9,))
     """
 
-    def __init__(self, identity: str = "", *, replace_producer: bool = True, attempts_max: int = ATTEMPTS_MAX) -> None:
+    def __init__(
+        self,
+        identity: str = "",
+        *,
+        replace_producer: bool = True,
+        seal: bool = True,
+        attempts_max: int = ATTEMPTS_MAX,
+    ) -> None:
         """`identity` is what no other owner has, now or before.
 
-        `replace_producer=False` trusts a success after a resent frame, against rule 5: for the test that shows why.
+        For the tests that show why: `replace_producer=False` trusts a success after a resent frame, against rule 5;
+        `seal=False` trusts the broker to tell all partitions, against rule 6.
         """
         self.snapshot_due = False
         self.stopping = False
         self._identity = identity
         self._replace_producer = replace_producer
+        self._seal = seal
         self._attempts_max = attempts_max
         self._attempt = 0
         self._doing: Action | None = None
@@ -247,7 +315,7 @@ class Protocol:
     def _next(self, event: Event | None) -> Action:
         doing = self._doing
         if doing is None:
-            return StartProducer()
+            return Look()
         if isinstance(event, Failed):
             return self._failed(doing, event)
         if not isinstance(doing, Wait):
@@ -255,6 +323,14 @@ class Protocol:
         match doing, event:
             case Wait(), Done():
                 return self._again()
+            case Look(), Looked(commit=commit, marked=marked):
+                if commit is None or not self._seal:
+                    return StartProducer()
+                return Seal(commit) if marked else Mark(commit)
+            case Mark(commit=commit), Done():
+                return Seal(commit)
+            case Seal(), Done():
+                return StartProducer()
             case StartProducer(), Done():
                 return AskCommitted()
             case AskCommitted(), Committed():
@@ -287,7 +363,7 @@ class Protocol:
         assert self._position is not None
         assert self._position == self._committed
         if tainted and self._replace_producer:
-            return StartProducer()
+            return Look()
         if self.snapshot_due:
             self.snapshot_due = False
             return Snapshot(self._position)
@@ -326,7 +402,7 @@ class Protocol:
             # more is made anew, of the last checkpoint and the events since.
             if failed.fault is Fault.UNSYNCED and not self.stopping:
                 self._position = self._waiting = None
-                return AskCommitted()
+                return Look()
             return self._go_on()
         if self.stopping:
             # Who comes next finds out what became of it.
@@ -335,11 +411,11 @@ class Protocol:
             # Part of the events may have been pushed.
             self._position = self._waiting = None
         self._attempt += 1
-        self._tried = doing if failed.fault in (Fault.RETRIABLE, Fault.ABORTED) else None
+        # All else begins with a look: what went wrong may have left a transaction undecided.
+        again = failed.fault in (Fault.RETRIABLE, Fault.ABORTED) and isinstance(doing, (AskCommitted, Pin, Publish))
+        self._tried = doing if again else None
         return Wait(self._attempt, failed.fault)
 
     def _again(self) -> Action:
         tried, self._tried = self._tried, None
-        if isinstance(tried, (Replay, Read)):
-            return AskCommitted()
-        return StartProducer() if tried is None else tried
+        return Look() if tried is None else tried

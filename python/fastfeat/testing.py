@@ -20,6 +20,9 @@ from fastfeat.protocol import (
     Event,
     Failed,
     Fault,
+    Look,
+    Looked,
+    Mark,
     Pin,
     Position,
     Processed,
@@ -29,12 +32,13 @@ from fastfeat.protocol import (
     Replay,
     Restore,
     Restored,
+    Seal,
     Snapshot,
     StartProducer,
     Wait,
 )
 
-__all__ = ["Driver", "Fenced", "MemoryLog", "NoTransaction", "Store"]
+__all__ = ["GROUP", "Driver", "Fenced", "MemoryLog", "NoTransaction", "Restarted", "Store"]
 
 
 class Fenced(Exception):  # noqa: N818 - it is what Kafka calls it
@@ -53,17 +57,38 @@ class NoTransaction(Exception):  # noqa: N818 - the same
     """
 
 
-@dataclass
-class _Open:
-    """A transaction that is not yet ended."""
+class Restarted(Exception):  # noqa: N818 - the same
+    """The broker died in the middle of it.
 
-    rows: list[tuple[str, Any]] = field(default_factory=list)
-    offsets: Position | None = None
-    token: str = ""
+    >>> isinstance(Restarted(), Exception)
+    True
+    """
+
+
+@dataclass
+class _Transactions:
+    """What the coordinator knows of one id."""
+
+    epoch: int = -1
+    state: str = "none"
+    """`open`, or `committed` or `aborted`; `none` after a producer was started."""
+    places: set[str] = field(default_factory=set)
+    mark: bool | None = None
+
+
+@dataclass
+class _Row:
+    row: Any
+    producer: str
+    visible: bool | None = None
+    """None while it is undecided."""
+
+
+GROUP = "the group"
 
 
 class MemoryLog:
-    """Topics of one partition each, and one group. What is in an open transaction is seen by nobody.
+    """Topics of one partition each, and one group. What is undecided is seen by nobody, nor what comes after it.
 
     >>> log = MemoryLog()
     >>> epoch = log.init("p")
@@ -73,62 +98,116 @@ class MemoryLog:
     >>> log.end("p", epoch, commit=True)
     >>> log.read("out"), log.committed
     (['row'], (1,))
+
+    A broker that dies in `end` comes back and passes over some of the places, which stay undecided:
+
+    >>> log.begin("p", epoch); log.produce("p", epoch, "out", "more"); log.end("p", epoch, commit=True, told=set())
+    >>> log.last("p"), log.read("out"), log.restarts
+    ((True, None), ['row'], 1)
     """
 
     def __init__(self) -> None:
         self.topics: dict[str, list[Any]] = {}
         self.committed: Position | None = None
         self.token = ""
-        self.epochs: dict[str, int] = {}
-        self._open: dict[str, _Open] = {}
+        self.decided: Position | None = None
+        """Where the group stands for the coordinator, though it may not have been told."""
+        self.restarts = 0
+        """Whoever is connected to the broker sees that it has been away."""
         self.held: list[Callable[[], None]] = []
         """Requests that are still on their way."""
+        self.ids: dict[str, _Transactions] = {}
+        self._written: dict[str, list[_Row]] = {}
+        self._pending: dict[str, tuple[Position, str]] = {}
 
     def read(self, topic: str) -> list[Any]:
         """What a read-committed reader sees."""
         return self.topics.setdefault(topic, [])
 
-    def init(self, name: str) -> int:
+    def last(self, name: str) -> tuple[bool | None, bool | None]:
+        """How the last transaction ended, an open one as aborted; and the mark. (None, None): there was none."""
+        known = self.ids.get(name, _Transactions())
+        return {"none": None, "open": False, "committed": True, "aborted": False}[known.state], known.mark
+
+    @property
+    def undecided(self) -> bool:
+        """Whether any row or position is."""
+        return bool(self._pending) or any(self._written.values())
+
+    def open(self, name: str) -> bool:
+        """Whether a transaction is open."""
+        return name in self.ids and self.ids[name].state == "open"
+
+    def init(self, name: str, mark: bool | None = None, told: set[str] | None = None) -> int:
         """A new epoch: ends what is open, shuts older producers out."""
-        self._open.pop(name, None)
-        self.epochs[name] = self.epochs.get(name, -1) + 1
-        return self.epochs[name]
+        known = self.ids.setdefault(name, _Transactions())
+        if known.state == "open":
+            known.epoch += 1
+            self._end(name, commit=False, told=told)
+            if told is not None:
+                raise Restarted
+        known.epoch, known.state, known.mark = known.epoch + 1, "none", mark
+        return known.epoch
 
     def begin(self, name: str, epoch: int) -> None:
         """Opens a transaction."""
         self._check(name, epoch)
-        self._open[name] = _Open()
+        known = self.ids[name]
+        known.state, known.places = "open", set()
 
     def produce(self, name: str, epoch: int, topic: str, row: Any) -> None:
         """Adds a row to the open transaction."""
-        self._opened(name, epoch).rows.append((topic, row))
+        self._opened(name, epoch).places.add(topic)
+        self._written.setdefault(topic, []).append(_Row(row, name))
 
     def offsets(self, name: str, epoch: int, position: Position, token: str = "") -> None:
         """Adds the group's position to the open transaction."""
-        opened = self._opened(name, epoch)
-        opened.offsets, opened.token = position, token
+        self._opened(name, epoch).places.add(GROUP)
+        self._pending[name] = position, token
 
-    def end(self, name: str, epoch: int, *, commit: bool) -> None:
+    def join(self, name: str, epoch: int, topics: set[str]) -> None:
+        """These, and the group, take part in the open transaction with nothing in it."""
+        self._opened(name, epoch).places |= topics | {GROUP}
+
+    def end(self, name: str, epoch: int, *, commit: bool, told: set[str] | None = None) -> None:
         """Commits or aborts. As on a broker, it cannot tell which transaction of this epoch was meant.
 
-        With none open there is nothing to do.
+        It was ended this way already: there is nothing to do. With `told` the broker dies and tells these places alone.
         """
         self._check(name, epoch)
-        opened = self._open.pop(name, None)
-        if commit and opened is not None:
-            for topic, row in opened.rows:
-                self.read(topic).append(row)
-            if opened.offsets is not None:
-                self.committed, self.token = opened.offsets, opened.token
-
-    def _opened(self, name: str, epoch: int) -> _Open:
-        self._check(name, epoch)
-        if name not in self._open:
+        if self.open(name):
+            self._end(name, commit=commit, told=told)
+        elif self.ids[name].state != ("committed" if commit else "aborted"):
             raise NoTransaction
-        return self._open[name]
+
+    def _end(self, name: str, *, commit: bool, told: set[str] | None) -> None:
+        known = self.ids[name]
+        known.state = "committed" if commit else "aborted"
+        if told is not None:
+            self.restarts += 1
+        if commit and name in self._pending and GROUP in known.places:
+            self.decided = self._pending[name][0]
+        for place in known.places if told is None else known.places & told:
+            if place == GROUP:
+                if (pending := self._pending.pop(name, None)) is not None and commit:
+                    self.committed, self.token = pending
+                continue
+            written = self._written.setdefault(place, [])
+            for row in written:
+                if row.producer == name and row.visible is None:
+                    row.visible = commit
+            while written and written[0].visible is not None:
+                if (row := written.pop(0)).visible:
+                    self.read(place).append(row.row)
+
+    def _opened(self, name: str, epoch: int) -> _Transactions:
+        self._check(name, epoch)
+        if not self.open(name):
+            raise NoTransaction
+        return self.ids[name]
 
     def _check(self, name: str, epoch: int) -> None:
-        if self.epochs.get(name) != epoch:
+        if name not in self.ids or self.ids[name].epoch != epoch:
             raise Fenced
 
 
@@ -181,12 +260,17 @@ class Driver:
         chosen: Callable[[int], int],
         name: str = "app-0",
         protocol: Protocol | None = None,
+        careful: bool = True,
     ) -> None:
+        """With `careful=False` it begins transactions over connections that were lost."""
+        self.careful = careful
         self.log, self.store, self.inputs, self.fate, self.chosen, self.name = log, store, inputs, fate, chosen, name
         self.machine = protocol or Protocol()
         self.state: int | None = None
         self.made: list[Any] = []
         self.epoch = -1
+        self.restarts = -1
+        """Of the broker, when it was looked at or the producer was started."""
         self.closed = False
         self._steps = self._run()
 
@@ -206,9 +290,28 @@ class Driver:
         if self.fate("action") == "fail" and not isinstance(action, (Restore, Wait)):
             return Failed(Fault.RETRIABLE)
         match action:
+            case Look():
+                self.restarts = self.log.restarts
+                commit, mark = self.log.last(self.name)
+                if self.name in self.log.ids:
+                    self.epoch = self.log.ids[self.name].epoch
+                return Looked(commit, False) if mark is None else Looked(mark, True)
             case StartProducer():
-                self.epoch = self.log.init(self.name)
+                if self.log.open(self.name) or self.restarts != self.log.restarts:
+                    return Failed(Fault.RETRIABLE)
+                self.epoch, self.restarts = self.log.init(self.name), self.log.restarts
                 return Done()
+            case Mark(commit=commit):
+                try:
+                    known = self.log.ids[self.name]
+                    if self.restarts == self.log.restarts and (known.epoch, known.mark) == (self.epoch, None):
+                        self.epoch = self.log.init(self.name, commit, self._told())
+                        return Done()
+                except Restarted:
+                    pass
+                return Failed(Fault.RETRIABLE)
+            case Seal(commit=commit):
+                return (yield from self._sealed(commit))
             case AskCommitted():
                 return Committed(self.log.committed, (0,) * self.inputs, self.log.token)
             case Pin(token=token):
@@ -219,18 +322,20 @@ class Driver:
                 position, self.state = found
                 return Restored(position)
             case Replay(begin=begin, end=end):
-                # The cuts that were published say in which order the inputs were taken.
-                for first, last in self.log.read("journal"):
-                    if sum(begin) <= sum(first) and sum(last) <= sum(end):
-                        self._push(first, last)
-                        yield
+                # The cuts that were published say in which order the inputs were taken; they may be seen only later.
+                while begin != end:
+                    cut = next((last for first, last in self.log.read("journal") if first == begin), None)
+                    if cut is not None:
+                        self._push(begin, cut)
+                        begin = cut
+                    yield
                 return Done()
             case Read(begin=begin):
                 lengths = [len(self.log.read(f"in{i}")) for i in range(self.inputs)]
                 last = tuple(b + self.chosen(min(3, n - b) + 1) for b, n in zip(begin, lengths, strict=True))
                 self.made = self._push(begin, last)
                 yield
-                return Processed(last)
+                return Processed(last, tainted=self.careful and self.log.restarts != self.restarts)
             case Publish(begin=begin, end=last, token=token):
                 journal = [("journal", (begin, last))]
                 rows = [("out", row) for row in self.made]
@@ -252,8 +357,32 @@ class Driver:
                 rows.append((event, self.state))
         return rows
 
+    def _told(self) -> set[str] | None:
+        """None: the broker lives, and tells all places how a transaction ends."""
+        if self.fate("markers") == "ok":
+            return None
+        return {place for place in ("out", "journal", GROUP) if self.chosen(2) == 1}
+
+    def _sealed(self, commit: bool) -> Generator[None, None, Event]:
+        log, name, epoch = self.log, self.name, self.epoch
+        try:
+            if log.restarts == self.restarts and not log.open(name):
+                log.begin(name, epoch)
+            yield
+            log.join(name, epoch, {"out", "journal"})
+            yield
+            log.end(name, epoch, commit=commit, told=self._told())
+            yield
+        except Fenced:
+            return Failed(Fault.FENCED)
+        except NoTransaction:
+            return Failed(Fault.RETRIABLE)
+        return Done() if log.restarts == self.restarts and log.last(name)[0] is commit else Failed(Fault.RETRIABLE)
+
     def _transaction(self, position: Position, token: str, rows: list[tuple[str, Any]]) -> Generator[None, None, Event]:
         log, name, epoch, tainted = self.log, self.name, self.epoch, False
+        if self.careful and log.restarts != self.restarts:
+            return Failed(Fault.AMBIGUOUS)
         try:
             log.begin(name, epoch)
             for topic, row in rows:
@@ -263,18 +392,18 @@ class Driver:
             yield
             match self.fate("commit"):
                 case "abort":
-                    log.end(name, epoch, commit=False)
+                    log.end(name, epoch, commit=False, told=self._told())
                     return Failed(Fault.ABORTED)
                 case "lost":
                     return Failed(Fault.AMBIGUOUS)
                 case "unanswered":
-                    log.end(name, epoch, commit=True)
+                    log.end(name, epoch, commit=True, told=self._told())
                     return Failed(Fault.AMBIGUOUS)
                 case "resent":
                     # The first frame is held up; the client sends it again, and that one is answered.
                     log.held.append(lambda: log.end(name, epoch, commit=True))
                     tainted = True
-            log.end(name, epoch, commit=True)
+            log.end(name, epoch, commit=True, told=self._told())
             yield
         except Fenced:
             return Failed(Fault.FENCED)

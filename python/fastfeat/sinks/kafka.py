@@ -12,9 +12,10 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from fastfeat.protocol import Fault
+from fastfeat.sinks.sealing import PublishError, Sealer, timeout_ms
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -36,6 +37,7 @@ UNDER_WAY_MAX: Final = 4
 COMMIT_EVERY_S: Final = 0.1
 """Positions that are committed beside the rows, of each partition."""
 
+T = TypeVar("T")
 Header = tuple[str, bytes | None]
 Offsets = Mapping[tuple[str, int], tuple[int, str]]
 """By topic and partition: the next offset, and what is kept beside it."""
@@ -51,14 +53,6 @@ class Batch:
     values: Sequence[bytes | None]
     timestamps_ms: Sequence[int]
     headers: Sequence[Sequence[Header]] | None = None
-
-
-class PublishError(Exception):
-    """What went wrong, and what that means for the results."""
-
-    def __init__(self, fault: Fault, message: str) -> None:
-        super().__init__(message)
-        self.fault = fault
 
 
 class Commit(Protocol):
@@ -142,6 +136,17 @@ class Publisher:
     def _options(self) -> dict[str, Any]:
         return {"enable_idempotence": True}
 
+    async def look(self) -> tuple[bool | None, bool]:
+        """Drops the producer there is. How the last transaction ended, if one did, and whether that is marked."""
+        await self.drop()
+        return None, False
+
+    async def mark(self, commit: bool) -> None:
+        """Has the coordinator keep what is to be sealed; without transactions nothing is."""
+
+    async def seal(self, commit: bool, places: Sequence[tuple[str, int]]) -> None:
+        """Ends what is undecided at these places; without transactions nothing is."""
+
     async def start(self) -> None:
         """Drops the producer there is and starts a new one."""
         from aiokafka import AIOKafkaProducer
@@ -157,6 +162,7 @@ class Publisher:
             compression_type=self._compression,
             **({"retry_backoff_ms": RETRY_MS} | self._connection | self._options()),
         )
+        self._failures = 0
         self._watch(producer)
         try:
             self._producer = producer
@@ -166,17 +172,28 @@ class Publisher:
             raise _told(error, "the producer could not start") from error
 
     def _watch(self, producer: AIOKafkaProducer) -> None:
-        """Counts requests that failed: their frames may arrive yet."""
-        client, send = producer.client, producer.client.send
+        """Counts requests that failed, since their frames may arrive yet, and connections that were lost."""
+        from aiokafka.conn import CloseReason
 
-        async def watched(*arguments: Any, **options: Any) -> Any:
+        client, send, closed = producer.client, producer.client.send, producer.client._on_connection_closed
+
+        async def watched(node: Any, request: Any, **options: Any) -> Any:
+            self._allow(request)
             try:
-                return await send(*arguments, **options)
+                return await send(node, request, **options)
             except BaseException:
                 self._failures += 1
                 raise
 
-        client.send = watched
+        def lost(connection: Any, reason: Any) -> None:
+            if producer is self._producer and reason not in (CloseReason.IDLE_DROP, CloseReason.SHUTDOWN):
+                self._failures += 1
+            closed(connection, reason)
+
+        client.send, client._on_connection_closed = watched, lost
+
+    def _allow(self, request: Any) -> None:
+        """Raises if this may not be sent by this producer any more."""
 
     async def drop(self) -> None:
         """Lets go of the producer without waiting for anything that it has in hand."""
@@ -280,13 +297,73 @@ class Transactional(Publisher):
         pack: Pack | None = None,
     ) -> None:
         super().__init__(connection, deadline_s=deadline_s, compression=compression, pack=pack)
-        self._id, self._group, self._timeout_ms = transactional_id, group, transaction_timeout_ms
+        self._id, self._group, self._timeout_ms = transactional_id, group, timeout_ms(transaction_timeout_ms)
+        self._sealer = Sealer(
+            connection, transactional_id=transactional_id, group=group, timeout_ms=transaction_timeout_ms
+        )
 
     def _options(self) -> dict[str, Any]:
         own = {"transactional_id": self._id, "transaction_timeout_ms": self._timeout_ms}
         return super()._options() | own
 
+    async def look(self) -> tuple[bool | None, bool]:
+        """Drops the producer there is. How the last transaction ended, if one did, and whether that is marked."""
+        await super().look()
+        return await self._sealing(self._sealer.look())
+
+    async def mark(self, commit: bool) -> None:
+        """Shuts older producers out and has the coordinator keep what is to be sealed."""
+        await self._sealing(self._sealer.mark(commit))
+
+    async def seal(self, commit: bool, places: Sequence[tuple[str, int]]) -> None:
+        """Ends what is undecided at these places, and in the group."""
+        await self._sealing(self._sealer.seal(commit, places))
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        if self._producer is None:
+            return await self._sealing(self._sealer.partitions(topic))
+        return await super().partitions(topic)
+
+    async def start(self) -> None:
+        """Starts a new producer, unless another owner has begun a transaction since it was looked at."""
+        await self._sealing(self._sealer.unbegun())
+        await super().start()
+
+    async def drop(self) -> None:
+        """Lets go of the producer without waiting for anything that it has in hand."""
+        await super().drop()
+        await self._sealer.close()
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was lost since the producer was started: what it has committed is looked at again."""
+        return self._failures > 0
+
+    def _allow(self, request: Any) -> None:
+        from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest
+
+        if isinstance(request, (AddOffsetsToTxnRequest, AddPartitionsToTxnRequest)):
+            self._may_begin()
+
+    def _may_begin(self) -> None:
+        if self.failed:
+            raise PublishError(Fault.AMBIGUOUS, "a connection was lost: the last transaction is to be looked at")
+
+    async def _sealing(self, work: Awaitable[T]) -> T:
+        from aiokafka.errors import KafkaError
+
+        try:
+            return await asyncio.wait_for(work, self._deadline_s)
+        except asyncio.TimeoutError as error:
+            message = f"the last transaction could not be looked at within {self._deadline_s} s"
+            raise PublishError(Fault.RETRIABLE, message) from error
+        except (KafkaError, OSError) as error:
+            told = _told(error, "looking at the last transaction failed")
+            raise PublishError(Fault.RETRIABLE if told.fault is Fault.AMBIGUOUS else told.fault, str(told)) from error
+
     async def _publish(self, producer: AIOKafkaProducer, batches: Sequence[Batch], offsets: Offsets) -> None:
+        self._may_begin()
         await producer.begin_transaction()
         futures = await self._send(producer, batches)
         await self._add_offsets(producer, offsets)
@@ -463,6 +540,8 @@ def _told(error: BaseException, what: str) -> PublishError:
         errors.UnsupportedVersionError,
     )
     # The client wraps what it did not expect of an answer.
+    if isinstance(error.__cause__, PublishError):
+        return error.__cause__
     error = error.__cause__ if isinstance(error.__cause__, fatal) else error
     fault = Fault.FENCED if isinstance(error, fenced) else Fault.FATAL if isinstance(error, fatal) else Fault.AMBIGUOUS
     return PublishError(fault, f"{what}: {type(error).__name__} {error}".rstrip())

@@ -67,7 +67,7 @@ async def _partition(
     try:
         if not dry_run:
             # Ends what a run before this one left open, and only then is its position known.
-            await publisher.start()
+            await _start(publisher, pipeline)
         (committed,) = await topics.committed([place])
         await reader.start((0,))
         (begin,), (end,) = await reader.beginnings(), await reader.ends()
@@ -82,13 +82,25 @@ async def _partition(
             if not dry_run:
                 tainted = await publisher.publish(batches, {place: (records[-1].offset + 1, "")})
                 if tainted:
-                    await publisher.start()
+                    await _start(publisher, pipeline)
             counts["put_back"] += sum(len(batch.values) for batch in batches)
             counts["left"] += left
     finally:
         with contextlib.suppress(asyncio.TimeoutError):
             await publisher.drop()
         await reader.stop()
+
+
+async def _start(publisher: Transactional, pipeline: Pipeline) -> None:
+    """A new producer, after the last transaction is sealed: rule 6 of `fastfeat.protocol`."""
+    commit, marked = await publisher.look()
+    if commit is not None:
+        if not marked:
+            await publisher.mark(commit)
+        topics = dict.fromkeys(source.topic for source in pipeline.sources)
+        places = [(topic, number) for topic in topics for number in range(await publisher.partitions(topic))]
+        await publisher.seal(commit, places)
+    await publisher.start()
 
 
 def _put_back(records: list[Any], repair: Repair | None, codes: Collection[str]) -> tuple[list[Batch], int]:

@@ -15,7 +15,7 @@ from fastfeat.worker.state import RECORD_BYTES_MAX, Results
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
-__all__ = ["batches", "in_order", "journal_entry", "metadata", "origin_and_token"]
+__all__ = ["batches", "in_order", "journal_entry", "metadata", "origin_and_token", "outputs"]
 
 HEADER_CHARS_MAX: Final = 2_000
 
@@ -42,6 +42,18 @@ def batches(
     if pipeline.journal is not None:
         made.append(Batch(pipeline.journal, number, [None], [journal_entry(begin, end)], [0]))
     return made
+
+
+def outputs(pipeline: Pipeline | Repartition, number: int, partitions: Mapping[str, int]) -> list[tuple[str, int]]:
+    """All partitions to which something of this one may go."""
+    if isinstance(pipeline, Repartition):
+        sinks = [(pipeline.sink.topic, to) for to in range(partitions[pipeline.sink.topic])]
+    else:
+        sinks = [] if pipeline.sink is None else [(pipeline.sink.topic, number % partitions[pipeline.sink.topic])]
+    letters = pipeline.dead_letters
+    dead = [] if letters is None else [(letters.topic, number % partitions[letters.topic])]
+    journal = [] if pipeline.journal is None else [(pipeline.journal, number)]
+    return list(dict.fromkeys(sinks + dead + journal))
 
 
 def _by_key(topic: str, results: Results, partitions: int) -> list[Batch]:

@@ -24,6 +24,9 @@ from fastfeat.protocol import (
     Event,
     Failed,
     Fault,
+    Look,
+    Looked,
+    Mark,
     Pin,
     Position,
     Processed,
@@ -33,6 +36,7 @@ from fastfeat.protocol import (
     Replay,
     Restore,
     Restored,
+    Seal,
     Snapshot,
     StartProducer,
     Wait,
@@ -40,7 +44,7 @@ from fastfeat.protocol import (
 from fastfeat.sinks.kafka import Offsets, Publisher, PublishError
 from fastfeat.sources.kafka import KafkaError, OffsetLost, Reader, Topics
 from fastfeat.worker.aligned import read_aligned
-from fastfeat.worker.outgoing import batches, in_order, metadata, origin_and_token
+from fastfeat.worker.outgoing import batches, in_order, metadata, origin_and_token, outputs
 from fastfeat.worker.replay import stretches, up_to
 from fastfeat.worker.router import Router
 from fastfeat.worker.state import Results, State
@@ -177,13 +181,11 @@ class Unit:
 
     async def _do(self, action: Action) -> Event:
         match action:
-            case StartProducer():
+            case Look() | Mark() | Seal() | StartProducer():
                 # Who was cut off may have lost the partition unawares; its producer would shut out that of the owner.
                 if not await self._confirm(self.number):
                     return Failed(Fault.RETRIABLE, KafkaError("the group does not confirm that the partition is ours"))
-                await self._publisher.start()
-                self._partitions = {topic: await self._publisher.partitions(topic) for topic in self._outputs()}
-                return Done()
+                return await self._produce(action)
             case AskCommitted():
                 return await self._committed()
             case Pin(token=token):
@@ -203,6 +205,22 @@ class Unit:
                 await self._wait(attempt, fault)
                 return Done()
         raise AssertionError(action)
+
+    async def _produce(self, action: Look | Mark | Seal | StartProducer) -> Event:
+        """A new producer, and what comes before it."""
+        publisher = self._publisher
+        match action:
+            case Look():
+                return Looked(*await publisher.look())
+            case Mark(commit=commit):
+                await publisher.mark(commit)
+            case Seal(commit=commit):
+                partitions = {topic: await publisher.partitions(topic) for topic in self._outputs()}
+                await publisher.seal(commit, outputs(self._pipeline, self.number, partitions))
+            case StartProducer():
+                await publisher.start()
+                self._partitions = {topic: await publisher.partitions(topic) for topic in self._outputs()}
+        return Done()
 
     def _outputs(self) -> list[str]:
         named = (self._pipeline.sink, self._pipeline.dead_letters)
