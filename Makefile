@@ -58,6 +58,7 @@ test: develop ## every test of both languages, and beside them a worker for five
 # The bindings have no tests of their own in Rust: Python tests them.
 test-rust: develop
 	LIGHTGBM_LIBRARY="$$($(BIN)/python -c 'import lightgbm, pathlib; print(next(pathlib.Path(lightgbm.__file__).parent.rglob("lib_lightgbm.*")))')" cargo test --locked --workspace --exclude fastfeat-python
+	cargo test --locked -p fastfeat-engine --features schedules --test schedules
 
 test-python: develop
 	$(BIN)/python -m pytest tests $(addprefix --deselect=,$(BESIDE))

@@ -33,7 +33,15 @@ def features():
     )
 
 
-OF_THE_CARD = [name for name in features().names if name not in ("everywhere", "total")]
+def numbers():
+    """Those for which threads push beside each other, each shard of a table behind a lock of its own."""
+    x = col("x")
+    return PAYMENTS.features(
+        x.agg("count", "sum", "std", "max").over("card", "1s", "1h"),
+        shops=col("shop").n_unique().over("card", "1h"),
+        everywhere=count().over("shop", "1h"),
+        total=x.sum().over("shop", "1h"),
+    )
 
 
 def events_of(thread):
@@ -50,7 +58,7 @@ def events_of(thread):
 
 
 def of_the_card(row):
-    return [row[name] for name in OF_THE_CARD]
+    return {name: value for name, value in row.to_dict().items() if name not in ("everywhere", "total")}
 
 
 class Crew:
@@ -93,7 +101,8 @@ class Crew:
             raise self.errors[0]
 
 
-def test_rows_and_state_are_those_of_one_thread(tmp_path):
+@pytest.mark.parametrize("features", [features, numbers])
+def test_rows_and_state_are_those_of_one_thread(tmp_path, features):
     engine, crew, rows = Engine(features()), Crew(), {}
 
     def push(thread):
@@ -131,6 +140,8 @@ def test_rows_and_state_are_those_of_one_thread(tmp_path):
         crew.add(push, thread)
     crew.add_until_the_end(look)
     crew.add_until_the_end(write)
+    # Pushes begin to go beside each other, time and again; the others end that.
+    crew.add_until_the_end(engine._open_up)
     crew.run(THREADS)
 
     twin = Engine(features())
@@ -152,6 +163,48 @@ def test_rows_and_state_are_those_of_one_thread(tmp_path):
             for shop in range(5):
                 keys = {"card": card, "shop": f"shop-{shop}"}
                 assert engine.lookup(keys).to_dict() == twin.lookup(keys).to_dict() == restored.lookup(keys).to_dict()
+
+
+def refusals(engine):
+    """What engines say to events that they do not take."""
+    for event in ({"ts": "no time"}, {"ts": -(10**15), "card": "a", "shop": "b", "x": 1.0}, 3):
+        with pytest.raises((ff.InvalidEvent, ff.LateEvent)) as refused:
+            engine.push(event)
+        yield str(refused.value)
+    with pytest.raises(ff.InvalidEvent) as refused:
+        engine.push_json(b"{")
+    yield str(refused.value)
+
+
+def test_pushes_beside_each_other_are_those_of_one_thread():
+    engine, twin, out = Engine(numbers()), Engine(numbers()), np.empty(len(numbers().names))
+    assert engine._open_up()
+    for event in (event for thread in range(3) for event in events_of(thread)):
+        expected = twin.push(event)
+        assert engine.push(event) == expected
+        twin.push_json(json.dumps(event | {"card": "other"}))
+        engine.push_json(json.dumps(event | {"card": "other"}), out=out)
+    assert list(refusals(engine)) == list(refusals(twin))
+    assert engine._is_crowded()
+    # What an engine keeps ready for its next event is not that of its twin, which has pushed them all itself.
+    assert engine.stats() | {"state_bytes": 0} == twin.stats() | {"state_bytes": 0}
+    assert not engine._is_crowded(), "whoever asks has the engine for itself"
+    assert engine._state() == twin._state()
+    assert not Engine(features())._open_up(), "texts in rows"
+
+
+def test_scores_beside_each_other_are_those_of_one_thread():
+    lightgbm = pytest.importorskip("lightgbm")
+    rng = np.random.default_rng(1)
+    names = numbers().names
+    data = lightgbm.Dataset(rng.normal(size=(500, len(names))), rng.integers(0, 2, 500), feature_name=list(names))
+    model = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 5)
+    engine, twin = Engine(numbers(), model=model), Engine(numbers(), model=model)
+    assert engine._open_up()
+    for event in events_of(0):
+        one, other = engine.score(event), twin.score(event)
+        assert (one.score, one.features) == (other.score, other.features)
+    assert engine._is_crowded()
 
 
 def test_an_event_that_others_change_meanwhile_is_taken_or_refused():
@@ -193,6 +246,22 @@ def test_a_row_is_read_by_many_at_once():
     crew.run(8)
     assert len(told) == 8
     assert all(each == told[0] for each in told)
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this interpreter has its lock")
+def test_threads_that_wait_for_each_other_come_to_push_beside_each_other():
+    engine, crew, seen = Engine(numbers()), Crew(), []
+
+    def push(thread):
+        for event in events_of(thread) * 20:
+            engine.push(event)
+            seen.append(engine._is_crowded())
+
+    for thread in range(THREADS):
+        crew.add(push, thread)
+    crew.run(THREADS)
+    assert any(seen)
+    assert engine.stats()["events"] == THREADS * EVENTS * 20
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this interpreter has its lock")

@@ -16,7 +16,7 @@ use crate::definition::{FieldKind, OnLate};
 use crate::engine::{Clock, Engine, finish};
 use crate::error::EventError;
 use crate::event::Event;
-use crate::plan::{LanePlan, Plan, ReadPlan, StreamPlan, WritePlan};
+use crate::plan::{LanePlan, Plan, ReadPlan, StreamPlan, TablePlan, WritePlan};
 use crate::row::{FeatureRow, NULL};
 use crate::state::Cells;
 use crate::state::many::{Many, Scratch};
@@ -198,7 +198,7 @@ impl Engine {
     ) -> Result<(), BatchError<S::Error>> {
         let plan = Arc::clone(&self.plan);
         let steps = Step::all(&plan, stream);
-        let marks_max: Vec<i64> = steps.iter().map(|step| marks_max(&plan, step, stream, &self.clocks)).collect();
+        let marks_max: Vec<i64> = steps.iter().map(|step| marks_max(&plan, step.plan, stream, &self.clocks)).collect();
         let row_bytes = steps.iter().map(Step::row_bytes).sum::<usize>().max(1);
         let chunk = chunk.min(BYTES_MAX / row_bytes / threads).next_multiple_of(CHUNK_STEP);
         let shards: Vec<usize> = steps.iter().map(|step| self.tables[step.table].iter().len()).collect();
@@ -399,8 +399,8 @@ fn side_by_side<T: Send>(things: Vec<T>, work: impl Fn(T) + Sync) {
 }
 
 /// What the mark of a table is at most as streams read it beside its own: none of their rows to come is earlier.
-fn marks_max(plan: &Plan, step: &Step<'_>, stream: usize, clocks: &[Clock]) -> i64 {
-    let others = step.plan.readers.iter().filter(|&&reader| reader != stream);
+pub(crate) fn marks_max(plan: &Plan, table: &TablePlan, stream: usize, clocks: &[Clock]) -> i64 {
+    let others = table.readers.iter().filter(|&&reader| reader != stream);
     // A reader without events may begin anywhere.
     let mark = |&reader: &usize| {
         clocks[reader].newest.map_or(i64::MIN, |newest| newest.saturating_sub(plan.streams[reader].lateness))
@@ -409,7 +409,7 @@ fn marks_max(plan: &Plan, step: &Step<'_>, stream: usize, clocks: &[Clock]) -> i
 }
 
 /// Whether some features are texts.
-fn has_texts(plan: &StreamPlan) -> bool {
+pub(crate) fn has_texts(plan: &StreamPlan) -> bool {
     plan.outputs.iter().any(|output| output.list || output.kind == FieldKind::String)
 }
 

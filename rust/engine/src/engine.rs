@@ -23,10 +23,12 @@ use crate::state::table::Key;
 use crate::state::{Cells, Run, RunMut, texts};
 pub use crate::stats::Stats;
 
+mod crowd;
 mod ordered;
 mod room;
 mod spilling;
 
+pub use crowd::{Crowd, Slot};
 pub(crate) use spilling::Spilling;
 
 /// Features over streams, and the state they need.
@@ -189,7 +191,7 @@ impl Engine {
                 let newest = clock.newest.unwrap_or(t);
                 self.late.add(LateRecord { stream, time: t, newest, emitted: emits });
                 if !emits {
-                    return Err(self.late_error(stream, t, newest));
+                    return Err(self.plan.late_error(stream, t, newest));
                 }
                 Stay::Late(mark)
             }
@@ -230,7 +232,7 @@ impl Engine {
             Some(mark) if t < mark && plan.streams[stream].on_late == OnLate::Emit => Stay::Late(mark),
             Some(mark) if t < mark => {
                 let newest = self.clocks[stream].newest.unwrap_or(t);
-                return Err(self.late_error(stream, t, newest));
+                return Err(self.plan.late_error(stream, t, newest));
             }
             _ => Stay::Look,
         };
@@ -346,25 +348,12 @@ impl Engine {
     pub fn refuse_late(&mut self, stream: usize, time: i64, newest: i64) -> EventError {
         self.clocks[stream].late += 1;
         self.late.add(LateRecord { stream, time, newest, emitted: false });
-        self.late_error(stream, time, newest)
+        self.plan.late_error(stream, time, newest)
     }
 
     /// Counts an event that its schema has refused.
     pub fn count_invalid(&mut self, stream: usize) {
         self.clocks[stream].invalid += 1;
-    }
-
-    #[cold]
-    fn late_error(&self, stream: usize, t: i64, newest: i64) -> EventError {
-        let plan = &self.plan.streams[stream];
-        let us = |ticks: i128| (ticks * 1_000_000 / i128::from(self.plan.ticks_per_second)) as i64;
-        EventError::Late {
-            stream: plan.schema.stream.clone(),
-            time: iso_ticks(t, self.plan.ticks_per_second),
-            newest: iso_ticks(newest, self.plan.ticks_per_second),
-            behind_us: us(i128::from(newest) - i128::from(t)),
-            lateness_us: us(i128::from(plan.lateness)),
-        }
     }
 
     /// Computes what is known from the event alone, and finds the state of its keys.

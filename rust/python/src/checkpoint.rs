@@ -71,6 +71,7 @@ impl<'a> Beside<'a> {
     /// Has the engine, and says for how long.
     fn timed<T>(&self, act: impl FnOnce(&mut Core) -> T) -> Option<(T, u64)> {
         let mut work = self.engine.work.lock().ok()?;
+        self.engine.alone(&mut work).ok()?;
         let begin = Instant::now();
         let had = act(&mut work.core);
         let held = begin.elapsed();

@@ -4,14 +4,15 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use fastfeat_engine::checkpoint::{Restored, Wanted};
-use fastfeat_engine::engine::{Engine as Core, OnLimit, Options};
+use fastfeat_engine::engine::{Crowd, Engine as Core, OnLimit, Options};
 use fastfeat_engine::error::{DefinitionError, nearest};
 use fastfeat_engine::late::LateRecord;
 use fastfeat_engine::plan::Plan;
+use fastfeat_engine::row::FeatureRow;
 use fastfeat_engine::spill::{LocalSpill, SpillDisk};
 use fastfeat_lightgbm::{Library, Model, Output};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -26,7 +27,7 @@ use crate::outcome::Outcome;
 use crate::place::{Place, StoreOptions};
 use crate::row::Row;
 use crate::score::{ScoreResult, Scorer};
-use crate::through::{Asked, Step, Work};
+use crate::through::{Asked, Given, Step, Work};
 use crate::{change, errors, explain, instant, lookup, place, plan};
 
 /// Stream, time, newest time, microseconds between them, whether it got a row.
@@ -54,6 +55,14 @@ pub struct Engine {
     pub checkpointing: Mutex<()>,
     /// Calls that wait for the state: who writes a checkpoint lets them go before it.
     pub waiting: AtomicUsize,
+    /// Whether several threads can push at all: whether Python is without its lock.
+    pub threaded: bool,
+    /// Calls that had to wait for the state, since they last went beside each other.
+    pub waited: AtomicUsize,
+    /// What the core has given away while pushes go beside each other; it is taken back by who has the core.
+    pub crowd: RwLock<Option<Crowd>>,
+    /// Whether it has; changed only by who has the core.
+    pub crowded: AtomicBool,
     /// Nanoseconds for which the last checkpoint of all state had the engine: at its instant, and for the longest time after.
     pub instant_ns: AtomicU64,
     pub held_ns: AtomicU64,
@@ -157,6 +166,10 @@ impl Engine {
             holder,
             checkpointing,
             waiting,
+            threaded: is_threaded(py)?,
+            waited: AtomicUsize::new(0),
+            crowd: RwLock::new(None),
+            crowded: AtomicBool::new(false),
             instant_ns,
             held_ns,
         })
@@ -174,9 +187,8 @@ impl Engine {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let stream = self.stream(stream)?;
         let out = self.check_out(stream, out)?;
-        let mut work = self.work()?;
-        let has_row = self.take_object(&mut work, stream, event, Step::Push)?;
-        self.answer(event.py(), &work, stream, has_row, out)
+        let answer = |row: &FeatureRow| self.answer(event.py(), row, stream, out);
+        self.take(stream, Given::Object(event), Step::Push, answer)
     }
 
     /// As push, from JSON in bytes, str, bytearray or memoryview: one object, read without building Python objects.
@@ -189,9 +201,8 @@ impl Engine {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let stream = self.stream(stream)?;
         let out = self.check_out(stream, out)?;
-        let mut work = self.work()?;
-        let has_row = self.take_json(&mut work, stream, data, Step::Push)?;
-        self.answer(data.py(), &work, stream, has_row, out)
+        let answer = |row: &FeatureRow| self.answer(data.py(), row, stream, out);
+        self.take(stream, Given::Json(data), Step::Push, answer)
     }
 
     /// What push would answer; nothing changes.
@@ -202,9 +213,8 @@ impl Engine {
         stream: Option<&Bound<'py, PyString>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let stream = self.stream(stream)?;
-        let mut work = self.work()?;
-        let has_row = self.take_object(&mut work, stream, event, Step::Peek)?;
-        self.answer(event.py(), &work, stream, has_row, None)
+        let answer = |row: &FeatureRow| self.answer(event.py(), row, stream, None);
+        self.take(stream, Given::Object(event), Step::Peek, answer)
     }
 
     /// The features of the keys that `keys` gives, as of the time `at` (by default that of the newest event): a row without an event.
@@ -217,7 +227,7 @@ impl Engine {
         let t = self.take_keys(&mut work, keys, at)?;
         let Work { core, event, .. } = &mut *work;
         core.lookup(self.own, event, t).map_err(|error| errors::event(keys.py(), error))?;
-        self.row(keys.py(), &work, self.own)
+        self.row(keys.py(), work.core.row(), self.own)
     }
 
     /// What a feature (by its position) of some keys is made of: the time, its value, and its aggregations as they are written.
@@ -266,9 +276,7 @@ impl Engine {
     ) -> PyResult<Option<Bound<'py, ScoreResult>>> {
         let stream = self.stream(stream)?;
         self.scorer(event.py())?;
-        let mut work = self.work()?;
-        let has_row = self.take_object(&mut work, stream, event, Step::Push)?;
-        self.scored(event.py(), &work, stream, has_row)
+        self.take(stream, Given::Object(event), Step::Push, |row| self.scored(event.py(), row, stream))
     }
 
     /// As score, from JSON.
@@ -280,9 +288,7 @@ impl Engine {
     ) -> PyResult<Option<Bound<'py, ScoreResult>>> {
         let stream = self.stream(stream)?;
         self.scorer(data.py())?;
-        let mut work = self.work()?;
-        let has_row = self.take_json(&mut work, stream, data, Step::Push)?;
-        self.scored(data.py(), &work, stream, has_row)
+        self.take(stream, Given::Json(data), Step::Push, |row| self.scored(data.py(), row, stream))
     }
 
     /// Pushes the rows of a table, in order, and gives a table of their features; None for a stream without features.
@@ -470,15 +476,34 @@ impl Engine {
         self.time_stages(events)
     }
 
-    /// Names of the features, in the order of the row.
+    /// Lets threads that push events of the features' own stream go beside each other from now on, until another call: what waiting for each
+    /// other leads to where Python has no lock. False where the features do not allow it.
+    fn _open_up(&self) -> PyResult<bool> {
+        let mut work = self.work()?;
+        self.open_up(&mut work, self.own)
+    }
+
+    /// Whether they do.
+    fn _is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
     /// Whether a sync of a checkpoint has failed, so that this engine writes no more.
     #[getter(_unsynced)]
     fn unsynced(&self) -> PyResult<bool> {
         Ok(self.work()?.core.unsynced().is_some())
     }
 
+    /// Names of the features, in the order of the row.
     #[getter]
     fn names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.layouts[self.own].names(py).cloned()
     }
+}
+
+/// Whether Python is without its lock.
+fn is_threaded(py: Python<'_>) -> PyResult<bool> {
+    let sys = py.import("sys")?;
+    let Ok(is_enabled) = sys.getattr("_is_gil_enabled") else { return Ok(false) };
+    Ok(!is_enabled.call0()?.is_truthy()?)
 }

@@ -85,7 +85,7 @@ impl Engine {
                 scorer.score(&work.core.row().values).map_err(|error| errors::model(py, error))?;
                 score += watch.lap();
             }
-            let row = self.row(py, work, stream)?;
+            let row = self.row(py, work.core.row(), stream)?;
             give += watch.lap();
             drop(row);
         }

@@ -1,5 +1,6 @@
 //! The way through the engine: a call's arguments in, the core asked, its answer out. The class itself is in `engine`.
 
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, TryLockError};
@@ -8,9 +9,10 @@ use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::ArrowError;
 use fastfeat_engine::codec::json;
 use fastfeat_engine::definition::FieldKind;
-use fastfeat_engine::engine::Engine as Core;
+use fastfeat_engine::engine::{Engine as Core, Slot};
 use fastfeat_engine::error::{EventError, Problem, nearest};
 use fastfeat_engine::event::{Event, Value};
+use fastfeat_engine::row::FeatureRow;
 use fastfeat_engine::schema::Schema;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -42,6 +44,18 @@ impl Work {
         Self { core, event: Event::default(), bytes: Vec::new() }
     }
 }
+
+/// What a thread that pushes beside others has of its own.
+#[derive(Default)]
+struct Own {
+    slot: Slot,
+    bytes: Vec<u8>,
+}
+
+thread_local!(static OWN: Cell<Option<Box<Own>>> = const { Cell::new(None) });
+
+/// After so many calls that had to wait, those that push events go beside each other.
+const WAITED_MAX: usize = 32;
 
 /// The state of an engine while one call has it.
 pub struct Held<'a> {
@@ -94,6 +108,21 @@ pub struct Asked {
     pub model: Option<String>,
 }
 
+/// An event as Python has it.
+#[derive(Clone, Copy)]
+pub enum Given<'a, 'py> {
+    Object(&'a Bound<'py, PyAny>),
+    Json(&'a Bound<'py, PyAny>),
+}
+
+impl<'py> Given<'_, 'py> {
+    fn py(&self) -> Python<'py> {
+        match self {
+            Self::Object(given) | Self::Json(given) => given.py(),
+        }
+    }
+}
+
 /// What is done with an event.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -105,13 +134,53 @@ impl Engine {
     /// The engine's state, once no other thread has it; meanwhile Python runs on. Refused to a call that came out of one that has it.
     #[inline]
     pub fn work(&self) -> PyResult<Held<'_>> {
-        let work = match self.work.try_lock() {
+        self.held(self.locked()?)
+    }
+
+    #[inline]
+    fn locked(&self) -> PyResult<MutexGuard<'_, Work>> {
+        match self.work.try_lock() {
             Ok(work) => Ok(work),
             Err(TryLockError::WouldBlock) => self.wait(),
             Err(TryLockError::Poisoned(_)) => Err(stopped()),
-        }?;
+        }
+    }
+
+    #[inline]
+    fn held<'a>(&'a self, mut work: MutexGuard<'a, Work>) -> PyResult<Held<'a>> {
+        self.alone(&mut work)?;
         self.holder.store(this_thread(), Ordering::Relaxed);
         Ok(Held { work, holder: &self.holder })
+    }
+
+    /// The core has all of its state again, once the pushes that go beside each other have ended.
+    #[inline]
+    pub fn alone(&self, work: &mut Work) -> PyResult<()> {
+        if self.crowded.load(Ordering::Relaxed) {
+            let mut crowd = self.crowd.write().map_err(|_| stopped())?;
+            self.crowded.store(false, Ordering::Relaxed);
+            crowd.take().into_iter().for_each(|crowd| work.core.close_up(crowd));
+        }
+        Ok(())
+    }
+
+    /// Lets threads that push events of a stream go beside each other, where the features allow it.
+    pub fn open_up(&self, work: &mut Work, stream: usize) -> PyResult<bool> {
+        self.waited.store(0, Ordering::Relaxed);
+        let mut crowd = self.crowd.write().map_err(|_| stopped())?;
+        *crowd = work.core.open_up(stream);
+        self.crowded.store(crowd.is_some(), Ordering::Relaxed);
+        Ok(crowd.is_some())
+    }
+
+    /// Whether a push is to go beside others; now and then this is where they begin to.
+    #[inline]
+    fn is_crowded(&self, stream: usize) -> PyResult<bool> {
+        if self.waited.load(Ordering::Relaxed) < WAITED_MAX {
+            return Ok(self.crowded.load(Ordering::Relaxed));
+        }
+        let mut work = self.work()?;
+        self.open_up(&mut work, stream)
     }
 
     #[cold]
@@ -121,6 +190,9 @@ impl Engine {
             return Err(PyRuntimeError::new_err(
                 "this engine is busy with an event that this call came out of: finish that one first, or use another engine",
             ));
+        }
+        if self.threaded {
+            self.waited.fetch_add(1, Ordering::Relaxed);
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let work = loop {
@@ -158,47 +230,144 @@ impl Engine {
         })
     }
 
-    /// A dict or another mapping through the engine. True when the core now holds a row.
+    /// An event through the engine, and what `answer` makes of its row, if there is one.
     #[inline]
-    pub fn take_object(&self, work: &mut Work, stream: usize, event: &Bound<'_, PyAny>, step: Step) -> PyResult<bool> {
-        let schema = &self.plan.streams[stream].schema;
-        let mut filling = schema.begin(&mut work.event);
-        let checked = if self.fields[stream].fill(event, schema, &mut filling)? {
-            filling.finish()
-        } else {
-            let class = event.get_type().name()?;
-            let message = format!("an event is a dict or another mapping, not {class}; for JSON there is push_json");
-            Err(schema.refusal(&event.repr()?.to_string_lossy(), "object", message))
-        };
-        self.go(event.py(), work, stream, checked, step)
+    pub fn take<T>(
+        &self,
+        stream: usize,
+        given: Given<'_, '_>,
+        step: Step,
+        answer: impl FnOnce(&FeatureRow) -> PyResult<T>,
+    ) -> PyResult<Option<T>> {
+        if step == Step::Push && self.is_crowded(stream)? {
+            return self.take_beside(stream, given, answer);
+        }
+        let work = self.locked()?;
+        if step == Step::Push && self.crowded.load(Ordering::Relaxed) {
+            // Others went beside each other while this one waited.
+            drop(work);
+            return self.take_beside(stream, given, answer);
+        }
+        let mut work = self.held(work)?;
+        let Work { event, bytes, .. } = &mut *work;
+        let checked = self.read_given(stream, given, event, bytes)?;
+        let has_row = self.go(given.py(), &mut work, stream, checked, step)?;
+        if has_row { answer(work.core.row()).map(Some) } else { Ok(None) }
     }
 
-    /// JSON through the engine.
-    #[inline]
-    pub fn take_json(&self, work: &mut Work, stream: usize, data: &Bound<'_, PyAny>, step: Step) -> PyResult<bool> {
-        let (py, schema) = (data.py(), &self.plan.streams[stream].schema);
-        let checked = if let Ok(bytes) = data.cast::<PyBytes>() {
-            json::decode(schema, bytes.as_bytes(), &mut work.event)
-        } else if let Ok(text) = data.cast::<PyString>() {
-            match text.to_str() {
-                Ok(text) => json::decode(schema, text.as_bytes(), &mut work.event),
-                Err(_) => Err(schema.refusal("", "json", "the event has a lone surrogate, which UTF-8 cannot carry")),
-            }
-        } else {
-            let buffer = PyBuffer::<u8>::get(data).map_err(|_| {
-                let class = data.get_type().name().map_or_else(|_| String::new(), |name| name.to_string());
-                PyTypeError::new_err(format!(
-                    "push_json takes bytes, str, bytearray or memoryview, not {class}; for a dict there is push"
-                ))
-            })?;
-            work.bytes.resize(buffer.item_count(), 0);
-            buffer.copy_to_slice(py, &mut work.bytes)?;
-            let checked = json::decode(schema, &work.bytes, &mut work.event);
-            work.bytes.truncate(json::BYTES_MAX);
-            work.bytes.shrink_to(json::BYTES_MAX);
-            checked
+    /// The same beside other threads: neither reading the event nor what is made of the row keeps them waiting.
+    fn take_beside<T>(
+        &self,
+        stream: usize,
+        given: Given<'_, '_>,
+        answer: impl FnOnce(&FeatureRow) -> PyResult<T>,
+    ) -> PyResult<Option<T>> {
+        // There is none where reading an event has led here.
+        let mut own = OWN.take().unwrap_or_default();
+        let Own { slot, bytes } = &mut *own;
+        let read = self.read_given(stream, given, &mut slot.event, bytes);
+        let taken = read.and_then(|checked| self.push_beside(given.py(), stream, checked, slot));
+        let taken = match taken {
+            Ok(true) => answer(slot.row()).map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
         };
-        self.go(py, work, stream, checked, step)
+        OWN.set(Some(own));
+        taken
+    }
+
+    fn push_beside(
+        &self,
+        py: Python<'_>,
+        stream: usize,
+        checked: Result<(), EventError>,
+        slot: &mut Slot,
+    ) -> PyResult<bool> {
+        let beside = self.crowd.read().map_err(|_| stopped())?;
+        if let Some(crowd) = beside.as_ref().filter(|crowd| crowd.stream() == stream && !crowd.is_due()) {
+            let pushed = match checked {
+                Ok(()) => crowd.push(slot),
+                Err(error) => {
+                    crowd.count_invalid();
+                    Err(error)
+                }
+            };
+            drop(beside);
+            return pushed.map_err(|error| errors::event(py, error));
+        }
+        drop(beside);
+        let mut work = self.work()?;
+        std::mem::swap(&mut work.event, &mut slot.event);
+        let has_row = self.go(py, &mut work, stream, checked, Step::Push)?;
+        if has_row {
+            slot.set_row(work.core.row());
+        }
+        Ok(has_row)
+    }
+
+    /// What is given into an event, as its schema has it.
+    #[inline]
+    fn read_given(
+        &self,
+        stream: usize,
+        given: Given<'_, '_>,
+        event: &mut Event,
+        bytes: &mut Vec<u8>,
+    ) -> PyResult<Result<(), EventError>> {
+        match given {
+            Given::Object(object) => self.read_object(stream, object, event),
+            Given::Json(data) => self.read_json(stream, data, event, bytes),
+        }
+    }
+
+    /// A dict or another mapping.
+    #[inline]
+    fn read_object(
+        &self,
+        stream: usize,
+        object: &Bound<'_, PyAny>,
+        event: &mut Event,
+    ) -> PyResult<Result<(), EventError>> {
+        let schema = &self.plan.streams[stream].schema;
+        let mut filling = schema.begin(event);
+        if self.fields[stream].fill(object, schema, &mut filling)? {
+            return Ok(filling.finish());
+        }
+        let class = object.get_type().name()?;
+        let message = format!("an event is a dict or another mapping, not {class}; for JSON there is push_json");
+        Ok(Err(schema.refusal(&object.repr()?.to_string_lossy(), "object", message)))
+    }
+
+    #[inline]
+    fn read_json(
+        &self,
+        stream: usize,
+        data: &Bound<'_, PyAny>,
+        event: &mut Event,
+        bytes: &mut Vec<u8>,
+    ) -> PyResult<Result<(), EventError>> {
+        let (py, schema) = (data.py(), &self.plan.streams[stream].schema);
+        if let Ok(data) = data.cast::<PyBytes>() {
+            return Ok(json::decode(schema, data.as_bytes(), event));
+        }
+        if let Ok(text) = data.cast::<PyString>() {
+            return Ok(match text.to_str() {
+                Ok(text) => json::decode(schema, text.as_bytes(), event),
+                Err(_) => Err(schema.refusal("", "json", "the event has a lone surrogate, which UTF-8 cannot carry")),
+            });
+        }
+        let buffer = PyBuffer::<u8>::get(data).map_err(|_| {
+            let class = data.get_type().name().map_or_else(|_| String::new(), |name| name.to_string());
+            PyTypeError::new_err(format!(
+                "push_json takes bytes, str, bytearray or memoryview, not {class}; for a dict there is push"
+            ))
+        })?;
+        bytes.resize(buffer.item_count(), 0);
+        buffer.copy_to_slice(py, bytes)?;
+        let checked = json::decode(schema, bytes, event);
+        bytes.truncate(json::BYTES_MAX);
+        bytes.shrink_to(json::BYTES_MAX);
+        Ok(checked)
     }
 
     #[inline]
@@ -222,8 +391,8 @@ impl Engine {
         pushed.map_err(|error| errors::event(py, error))
     }
 
-    pub fn row<'py>(&self, py: Python<'py>, work: &Work, stream: usize) -> PyResult<Bound<'py, Row>> {
-        Row::create(py, Arc::clone(&self.layouts[stream]), work.core.row().clone())
+    pub fn row<'py>(&self, py: Python<'py>, row: &FeatureRow, stream: usize) -> PyResult<Bound<'py, Row>> {
+        Row::create(py, Arc::clone(&self.layouts[stream]), row.clone())
     }
 
     /// Keys as an event without its other fields, and the ticks of the time that is asked for.
@@ -275,20 +444,18 @@ impl Engine {
         Ok(())
     }
 
-    /// What push gives back: `out`, a Row, or None.
+    /// What push gives back of a row: `out`, or a Row.
     #[inline]
     pub fn answer<'py>(
         &self,
         py: Python<'py>,
-        work: &Work,
+        row: &FeatureRow,
         stream: usize,
-        has_row: bool,
         out: Option<Out<'py>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match (has_row, out) {
-            (false, _) => Ok(None),
-            (true, Some(out)) => out.fill(&work.core.row().values).map(Some),
-            (true, None) => Ok(Some(self.row(py, work, stream)?.into_any())),
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match out {
+            Some(out) => out.fill(&row.values),
+            None => Ok(self.row(py, row, stream)?.into_any()),
         }
     }
 
@@ -305,22 +472,13 @@ impl Engine {
     }
 
     #[inline]
-    pub fn scored<'py>(
-        &self,
-        py: Python<'py>,
-        work: &Work,
-        stream: usize,
-        has_row: bool,
-    ) -> PyResult<Option<Bound<'py, ScoreResult>>> {
-        if !has_row {
-            return Ok(None);
-        }
+    pub fn scored<'py>(&self, py: Python<'py>, row: &FeatureRow, stream: usize) -> PyResult<Bound<'py, ScoreResult>> {
         let scorer = self.scorer(py)?;
-        let scores = scorer.score(&work.core.row().values).map_err(|error| errors::model(py, error))?;
-        let row = self.row(py, work, stream)?.unbind();
+        let scores = scorer.score(&row.values).map_err(|error| errors::model(py, error))?;
+        let row = self.row(py, row, stream)?.unbind();
         let result = Bound::new(py, ScoreResult { row, scores, scorer: Arc::clone(scorer) })?;
         untrack(result.as_any());
-        Ok(Some(result))
+        Ok(result)
     }
 
     pub fn push_inputs<'py>(

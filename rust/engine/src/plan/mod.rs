@@ -24,11 +24,11 @@ pub(crate) use self::tail::{TAIL_HEADER, TailEntry, TailExtreme, TailMoments, Ta
 pub(crate) use crate::aggregate::What;
 use crate::definition::{Definition, FieldKind, OnLate};
 use crate::derive::Program;
-use crate::error::DefinitionError;
+use crate::error::{DefinitionError, EventError};
 use crate::key::KeyPart;
 use crate::lookup::LookupPlan;
 use crate::row::Output;
-use crate::schema::Schema;
+use crate::schema::{Schema, iso_ticks};
 use crate::window::zone::Zone;
 use crate::window::{Hopping, Window};
 
@@ -439,6 +439,20 @@ impl Plan {
     /// The same where some features began later than others.
     pub fn compile_changed(definition: &Definition, changes: Changes) -> Result<Self, DefinitionError> {
         compile::compile(definition, changes)
+    }
+
+    /// What is said of an event of a stream that is too late.
+    #[cold]
+    pub(crate) fn late_error(&self, stream: usize, time: i64, newest: i64) -> EventError {
+        let of = &self.streams[stream];
+        let us = |ticks: i128| (ticks * 1_000_000 / i128::from(self.ticks_per_second)) as i64;
+        EventError::Late {
+            stream: of.schema.stream.clone(),
+            time: iso_ticks(time, self.ticks_per_second),
+            newest: iso_ticks(newest, self.ticks_per_second),
+            behind_us: us(i128::from(newest) - i128::from(time)),
+            lateness_us: us(i128::from(of.lateness)),
+        }
     }
 
     /// Index of a stream by its name.

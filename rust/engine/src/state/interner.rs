@@ -211,6 +211,16 @@ impl Interner {
         self.owed.unwrap_or_default()
     }
 
+    /// The same of one that goes on.
+    pub fn take_owed(&mut self) -> Vec<u32> {
+        self.owed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How many that is.
+    pub fn owes(&self) -> usize {
+        self.owed.as_ref().map_or(0, Vec::len)
+    }
+
     /// One use less; the last one frees the text.
     pub fn release(&mut self, id: u32) {
         if let Some(owed) = &mut self.owed {
