@@ -40,9 +40,24 @@ def event(place):
     }
 
 
-@pytest.mark.parametrize("incremental", [False, True])
-def test_each_file_is_the_state_of_an_instant(tmp_path, incremental):
-    shared, over, found = Engine(features()), threading.Event(), []
+ROOMY = 1 << 40
+"""A limit that is never reached: memory is laid out as under one that is."""
+
+
+def spilling(folder):
+    """Options by which half of the state is on disk in the end."""
+    whole = Engine(features(), memory_limit=ROOMY)
+    for place in range(EVENTS):
+        whole.push(event(place))
+    return {"memory_limit": whole.stats()["state_bytes"] // 2, "on_limit": "spill", "spill_path": folder / "keys"}
+
+
+@pytest.mark.parametrize(("incremental", "spills"), [(False, False), (True, False), (False, True), (True, True)])
+def test_each_file_is_the_state_of_an_instant(tmp_path, incremental, spills):
+    options = spilling(tmp_path) if spills else {}
+    roomy = {"memory_limit": ROOMY} if spills else {}
+    folder, shared, over, found = tmp_path / "states", Engine(features(), **options), threading.Event(), []
+    folder.mkdir()
 
     def push():
         for place in range(EVENTS):
@@ -52,11 +67,11 @@ def test_each_file_is_the_state_of_an_instant(tmp_path, incremental):
     thread = threading.Thread(target=push)
     thread.start()
     while not over.is_set():
-        path = shared.checkpoint(tmp_path, keep=1, incremental=incremental)
-        restored = Engine.restore(features(), path)
+        path = shared.checkpoint(folder, keep=1, incremental=incremental)
+        restored = Engine.restore(features(), path, **roomy)
         found.append((restored.stats()["events"], restored._state()))
     thread.join()
-    engine, pushed = Engine(features()), 0
+    engine, pushed = Engine(features(), **roomy), 0
     for events, state in found:
         for place in range(pushed, events):
             engine.push(event(place))
@@ -66,6 +81,7 @@ def test_each_file_is_the_state_of_an_instant(tmp_path, incremental):
         engine.push(event(place))
     assert engine._state() == shared._state()
     assert {events for events, _ in found} - {0, EVENTS}, "some were written in between"
+    assert bool(shared.stats()["spilled_keys"]) is spills
 
 
 def test_who_goes_on_from_it_comes_to_the_same(tmp_path):

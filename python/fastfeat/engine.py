@@ -257,8 +257,7 @@ class Engine(_core.Engine):
 
         `offsets` says where the sources stood, as what JSON can hold, e.g. `{"payments": {"0": 1_204}}`. A path that
         is a folder, or ends as one, gets a new file; the newest `keep` of them stay. Other threads go on while it is
-        written, with this engine too: it is the state of one instant of the call. Only where keys are on disk
-        (`on_limit="spill"`) do other calls of this engine wait.
+        written, with this engine too, also where keys are on disk: it is the state of one instant of the call.
 
         With `incremental=True` a folder gets the events that were accepted since its last checkpoint of this engine,
         and nothing of the old state is touched: the engine takes events while they are written. The first one writes

@@ -1,5 +1,6 @@
 """Zombies, rebalances, brokers that die, frames that come late: read-committed output is what one engine makes."""
 
+import json
 import os
 import random
 import signal
@@ -175,15 +176,29 @@ def through_a_proxy(own, name, tmp_path, fate, module="fastfeat", **options):
     return proxy
 
 
-def test_one_that_was_cut_off_does_not_shut_out_its_successor(own, name, tmp_path):
-    """It comes back while another one owns its partitions: the group says so before it starts a producer."""
+def assert_only_owners_shut_others_out(folder):
+    """Whoever was shut out of a partition had lost it: another worker had begun with it since."""
+    logs = [
+        [json.loads(line) for line in path.read_text().splitlines()] for path in sorted(folder.glob("worker-*.log"))
+    ]
+    told = [{"worker": worker} | line for worker, log in enumerate(logs) for line in log]
+    begun = [line for line in told if line["message"] == "partition begins"]
+    assert begun
+    for line in (line for line in told if line.get("fault") == "fenced"):
+        before = [one for one in begun if one["partition"] == line["partition"] and one["time"] <= line["time"]]
+        newest = max(before, key=lambda one: one["time"])
+        assert newest["worker"] != line["worker"], f"fenced while it owned partition {line['partition']}: {line}"
+
+
+def cut_off_and_back(own, name, tmp_path, module="fastfeat"):
+    """A worker loses the broker for so long that another one gets its partitions, and comes back, twice."""
     cut = {"off": False}
     proxy = Proxy(own.door, own.listener, lambda api_key: "cut" if cut["off"] else "pass")
     scene = Scene(own.address, name, tmp_path)
     settings = {"session_timeout_ms": 1_500, "publish_deadline_ms": 500, "request_timeout_ms": 1_000}
     try:
         scene.send(payments(1_000))
-        scene.worker(servers=f"127.0.0.1:{own.door}", **settings)
+        scene.worker(servers=f"127.0.0.1:{own.door}", module=module, **settings)
         scene.wait()
         for number in range(2):
             cut["off"] = True
@@ -195,11 +210,15 @@ def test_one_that_was_cut_off_does_not_shut_out_its_successor(own, name, tmp_pat
             scene.wait()
             time.sleep(2.0)
         scene.assert_exactly_once()
-        for successor in sorted(tmp_path.glob("worker-*.log"))[1:]:
-            assert '"fault": "fenced"' not in successor.read_text()
+        assert_only_owners_shut_others_out(tmp_path)
     finally:
         scene.close()
         proxy.stop()
+
+
+def test_one_that_was_cut_off_does_not_shut_out_its_successor(own, name, tmp_path):
+    """It comes back while another one owns its partitions: the group says so before it starts a producer."""
+    cut_off_and_back(own, name, tmp_path)
 
 
 def test_frames_held_dropped_and_late(own, name, tmp_path):
@@ -260,3 +279,9 @@ def test_without_a_new_producer_a_late_commit_does_harm(own, name, tmp_path, mon
     monkeypatch.setenv("NO_CURE", "new_producer")
     with pytest.raises(AssertionError, match=r"twice|rows of"):
         through_a_proxy(own, name, tmp_path, late_commits(), module="kafka.crashing", late_seconds=0.15)
+
+
+def test_without_asking_the_group_one_that_was_cut_off_shuts_out_its_successor(own, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_CURE", "confirmed")
+    with pytest.raises(AssertionError, match="fenced while it owned partition"):
+        cut_off_and_back(own, name, tmp_path, module="kafka.crashing")

@@ -8,14 +8,16 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use fastfeat_engine::checkpoint::Restored;
+use fastfeat_engine::checkpoint::{Restored, Snapshot};
 use fastfeat_engine::engine::{Engine, OnLimit, Options};
 use fastfeat_engine::error::SpillError;
 use fastfeat_engine::plan::Plan;
 use fastfeat_engine::spill::{LocalSpill, SpillDisk, SpillFile};
 use proptest::prelude::*;
 use serde_json::Value as Json;
-use stopping::{Raw, bytes, compile, events, features, push, restored, some};
+use stopping::{Random, Raw, bytes, compile, events, features, push, restored, some};
+
+const OFFSETS: &str = r#"{"payments-0":7}"#;
 
 /// A disk in memory that fails at the operations it is told to.
 #[derive(Clone, Debug, Default)]
@@ -345,4 +347,157 @@ fn engines_share_a_folder_and_begin_with_an_empty_file() {
     assert_eq!((length(&first), length(&second)), (0, 0));
     drop(engine);
     std::fs::remove_dir_all(&folder).expect("it is ours");
+}
+
+/// Pushes all events; at `from` a state begins to be written, in steps of `size` bytes, so many at a time between two events. How many keys were on
+/// disk at the instant.
+fn assert_written_unnoticed(
+    plan: &Arc<Plan>,
+    (limit, idle_after): (u64, Option<i64>),
+    events: &[Raw],
+    from: usize,
+    (size, steps): (usize, u64),
+) -> u64 {
+    let disk = MemorySpill::default();
+    let (mut never, mut engine) = (open(plan, &roomy(idle_after)), open(plan, &spilling(&disk, limit, idle_after)));
+    let (before, after) = events.split_at(from.min(events.len()));
+    for event in before {
+        assert_eq!(push(&mut engine, event), push(&mut never, event));
+    }
+    let (then, on_disk, mut random) = (bytes(&never), engine.stats().spilled_keys, Random(from as u64));
+    // The second one begins when images of the first have been written, read back and written anew.
+    for turn in 0..2 {
+        let then = if turn == 0 { then.clone() } else { bytes(&never) };
+        let (mut file, mut is_done) = (Vec::new(), false);
+        let mut snapshot = Snapshot::begin(&mut engine, OFFSETS, &mut file).expect("memory takes it");
+        let share = if turn == 0 { &after[..after.len() * 2 / 3] } else { &after[after.len() * 2 / 3..] };
+        for (place, event) in share.iter().enumerate() {
+            for _ in 0..random.below(steps + 1) {
+                is_done = is_done || snapshot.step_of(&mut engine, size).expect("the disk works");
+            }
+            assert_eq!(
+                push(&mut engine, event),
+                push(&mut never, event),
+                "event {place} after instant {turn}: {event:?}"
+            );
+        }
+        while !is_done {
+            is_done = snapshot.step_of(&mut engine, size).expect("the disk works");
+        }
+        snapshot.end().expect("memory takes it");
+        assert!(bytes(&engine) == bytes(&never), "the engine did not notice");
+        for options in [roomy(idle_after), spilling(&MemorySpill::default(), limit, idle_after)] {
+            let stopped = restored(plan, options, &file).expect("what was written is read");
+            assert!(bytes(&stopped) == then, "the file is the state of instant {turn}");
+        }
+    }
+    on_disk
+}
+
+#[test]
+fn every_aggregation_is_written_while_keys_come_and_go() {
+    for (disorder, on_late, cards, steps) in [(0, "reject", 40, 1), (20, "emit", 9, 3)] {
+        let plan = compile(&features(), disorder as i64 / 2, on_late).expect("each of them compiles");
+        let events = events(7, 1_500, cards, disorder);
+        let mut never = open(&plan, &roomy(None));
+        events.iter().for_each(|event| drop(push(&mut never, event)));
+        let limit = never.stats().state_bytes / 2;
+        let on_disk = assert_written_unnoticed(&plan, (limit, None), &events, 900, (300, steps));
+        assert!(on_disk > 0, "{on_disk} keys");
+    }
+}
+
+/// Logs that are saved piece by piece, of keys that leave and come back meanwhile.
+#[test]
+fn keys_with_thousands_of_events_are_written_once() {
+    // Events leave their windows, so that logs no longer begin with their first one.
+    let is_rolling = |feature: &&Json| feature["expression"]["window"]["kind"] == "rolling";
+    let rolling: Vec<Json> = features().iter().filter(is_rolling).cloned().collect();
+    for (seed, cards) in [(1, 3), (2, 5), (3, 9)] {
+        let plan = compile(&some(&rolling, seed, 8), 0, "reject").expect("each of them compiles");
+        let events = events(seed, 6_000, cards, 0);
+        let mut never = open(&plan, &roomy(None));
+        events.iter().for_each(|event| drop(push(&mut never, event)));
+        let limit = tight(&plan) + never.stats().state_bytes / 9;
+        for (size, steps) in [(1, 1), (1, 9), (300, 2), (4_096, 1)] {
+            assert!(assert_written_unnoticed(&plan, (limit, None), &events, 4_000, (size, steps)) > 0);
+        }
+    }
+}
+
+#[test]
+fn images_that_are_written_anew_are_written_once() {
+    let plan = compile(&some(&features(), 8, 30), 0, "reject").expect("each of them compiles");
+    let events = events(18, 9_000, 2_000, 0);
+    // So few steps that most images have gone somewhere else before they are passed over.
+    for (size, steps) in [(1, 1), (4_096, 1), (1 << 20, 1)] {
+        let on_disk = assert_written_unnoticed(&plan, (tight(&plan) + 300_000, None), &events, 6_000, (size, steps));
+        assert!(on_disk > 500, "{on_disk} keys");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_state_is_written_as_of_its_instant(
+        seed in any::<u64>(),
+        count in 1..10_usize,
+        cards in prop::sample::select(vec![1_u64, 4, 60, 300]),
+        disorder in prop::sample::select(vec![0_u64, 3, 40]),
+        emits in any::<bool>(),
+        idle in prop::option::of(200..2_000_i64),
+        from in 0..800_usize,
+        more in prop::sample::select(vec![0_u64, 20_000, 200_000]),
+        size in prop::sample::select(vec![1_usize, 1, 300, 8_192]),
+        steps in 1..4_u64,
+    ) {
+        let chosen = some(&features(), seed, count);
+        let plan = compile(&chosen, (disorder * 3 / 4) as i64, if emits { "emit" } else { "reject" }).expect("each compiles");
+        let limit = tight(&plan) + more;
+        assert_written_unnoticed(&plan, (limit, idle), &events(seed, 800, cards, disorder), from, (size, steps));
+    }
+}
+
+#[test]
+fn a_disk_that_does_not_give_a_key_ends_what_is_written_and_nothing_else() {
+    let plan = compile(&some(&features(), 6, 12), 0, "reject").expect("each of them compiles");
+    let many = events(16, 900, 90, 0);
+    let mut named = 0;
+    for fails in 0..12 {
+        let disk = MemorySpill::default();
+        let (mut never, mut engine) = (open(&plan, &roomy(None)), open(&plan, &spilling(&disk, tight(&plan), None)));
+        for event in &many[..600] {
+            assert_eq!(push(&mut engine, event), push(&mut never, event));
+        }
+        let mut file = Vec::new();
+        let mut snapshot = Snapshot::begin(&mut engine, OFFSETS, &mut file).expect("memory takes it");
+        let reads = disk.state().reads;
+        disk.state().fails.0 = Some(reads + fails);
+        let told = loop {
+            match snapshot.step(&mut engine) {
+                Ok(false) => {}
+                Ok(true) => break None,
+                Err(error) => break Some(error.to_string()),
+            }
+        };
+        disk.state().fails.0 = None;
+        match told {
+            Some(told) => {
+                assert!(told.contains("spill folder `memory`") && told.contains("input/output error"), "{told}");
+                named += 1;
+                snapshot.give_up(&mut engine);
+            }
+            None => snapshot.end().expect("memory takes it"),
+        }
+        for event in &many[600..] {
+            assert_eq!(push(&mut engine, event), push(&mut never, event));
+        }
+        let mut file = Vec::new();
+        let mut snapshot = Snapshot::begin(&mut engine, OFFSETS, &mut file).expect("memory takes it");
+        while !snapshot.step(&mut engine).expect("the disk works again") {}
+        snapshot.end().expect("memory takes it");
+        assert!(bytes(&restored(&plan, roomy(None), &file).expect("it is whole")) == bytes(&never));
+    }
+    assert!(named > 0);
 }

@@ -26,8 +26,7 @@ pub trait Shared {
 }
 
 impl Engine {
-    /// Writes a checkpoint as `checkpoint_on` does, of the state at one instant of the call, while others go on with the engine. Keys that are on
-    /// disk hold it until they are written. One at a time.
+    /// Writes a checkpoint as `checkpoint_on` does, of the state at one instant of the call, while others go on with the engine. One at a time.
     ///
     /// # Errors
     /// As `checkpoint`; or another one of this engine is being written.
@@ -48,12 +47,9 @@ impl Engine {
         }
         let ready = shared.with(|engine| {
             let has_chain = engine.has_chain_in(request.path);
-            (Arc::clone(&engine.plan), engine.options.idle_after, has_chain, engine.spilling.is_some())
+            (Arc::clone(&engine.plan), engine.options.idle_after, has_chain)
         });
-        let Some((plan, idle_after, has_chain, spills)) = ready else { return stopped() };
-        if spills {
-            return shared.with(|engine| engine.checkpoint_in_full(disk, request)).unwrap_or_else(stopped);
-        }
+        let Some((plan, idle_after, has_chain)) = ready else { return stopped() };
         let remember = |unwritten| shared.with(|engine| engine.remember(unwritten));
         let target = match Target::find(disk, request, has_chain) {
             Ok(target) => target,

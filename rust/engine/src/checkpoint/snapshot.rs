@@ -33,6 +33,8 @@ const COLLECTED_BYTES: usize = SECTION_BYTES / 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Texts,
+    /// Keys on disk, of all tables.
+    Away,
     /// Keys of a table and a shard of it.
     Keys(usize, usize),
     /// When they are looked at.
@@ -69,6 +71,9 @@ pub(super) struct Saving {
     before: Option<Option<Box<Journal>>>,
     /// Lives as long as this does.
     token: Arc<()>,
+    /// Whether keys may be on disk; what that says when it does not give them.
+    spills: bool,
+    failed: Option<String>,
 }
 
 impl Saving {
@@ -92,6 +97,8 @@ impl Saving {
             journal: goes_on.then(|| Box::new(Journal::new(plan))),
             before: None,
             token: Arc::new(()),
+            spills: false,
+            failed: None,
             plan: Arc::clone(plan),
         }
     }
@@ -115,11 +122,16 @@ impl Saving {
         write::counters(engine, &mut self.counters);
         for (index, table) in engine.tables.iter_mut().enumerate() {
             self.shards.push(table.count());
-            self.keys.push((table.keys() as u64, 0));
+            let away = engine.spilling.as_ref().map_or(0, |spilling| spilling.keys_of(index));
+            self.keys.push(((table.keys() + away) as u64, 0));
             debug_assert!(index < self.plan.tables.len(), "tables are those of the plan");
             self.step_ticks.push(table.iter_mut().map(|shard| shard.begin_capture()).collect());
         }
         engine.interner.begin_capture();
+        if let Some(spilling) = &mut engine.spilling {
+            spilling.begin_capture();
+            self.spills = true;
+        }
         if let Some(journal) = self.journal.take() {
             self.before = Some(engine.journal.replace(journal));
         }
@@ -141,6 +153,17 @@ impl Saving {
                     text.encode(texts);
                 });
                 if is_done {
+                    self.phase = self.after_texts();
+                }
+            }
+            Phase::Away => {
+                let Engine { spilling, tables, .. } = engine;
+                let saved = spilling.as_mut().map_or(Ok(true), |spilling| spilling.save_some(tables, bytes));
+                if let Err(error) = &saved {
+                    self.failed = Some(error.to_string());
+                    spilling.iter_mut().for_each(|spilling| spilling.stop_saving());
+                }
+                if saved.unwrap_or(true) {
                     self.phase = self.first(Phase::Keys, Phase::Done);
                 }
             }
@@ -174,6 +197,10 @@ impl Saving {
         self.phase == Phase::Done
     }
 
+    fn after_texts(&self) -> Phase {
+        if self.spills && !self.shards.is_empty() { Phase::Away } else { self.first(Phase::Keys, Phase::Done) }
+    }
+
     fn first(&self, phase: fn(usize, usize) -> Phase, none: Phase) -> Phase {
         if self.shards.is_empty() { none } else { phase(0, 0) }
     }
@@ -199,6 +226,9 @@ impl Saving {
 
     /// Writes what has been saved.
     pub fn write(&mut self, sections: &mut Writer<'_>) -> io::Result<()> {
+        if let Some(message) = self.failed.take() {
+            return Err(io::Error::other(message));
+        }
         if self.written == Phase::Texts {
             let is_last = self.phase != Phase::Texts;
             if is_last || self.texts.len() >= SECTION_BYTES {
@@ -207,11 +237,11 @@ impl Saving {
             if !is_last {
                 return Ok(());
             }
-            self.written = self.first(Phase::Keys, Phase::Done);
+            self.written = self.after_texts();
         }
-        if let Phase::Keys(..) = self.written {
+        if let Phase::Away | Phase::Keys(..) = self.written {
             self.write_keys(sections)?;
-            if matches!(self.phase, Phase::Keys(..)) {
+            if matches!(self.phase, Phase::Away | Phase::Keys(..)) {
                 return Ok(());
             }
             self.written = self.first(Phase::Steps, Phase::Done);
@@ -233,7 +263,7 @@ impl Saving {
     }
 
     fn write_keys(&mut self, sections: &mut Writer<'_>) -> io::Result<()> {
-        let is_last = !matches!(self.phase, Phase::Keys(..));
+        let is_last = !matches!(self.phase, Phase::Away | Phase::Keys(..));
         let (table, shard) = self.blocks_of;
         let (order, mut at) = (TextOrder::none(), 0);
         while at < self.blocks.len() {
@@ -278,7 +308,10 @@ impl Saving {
             }
         }
         if self.keys.iter().any(|keys| keys.0 != keys.1) {
-            return Err(io::Error::other("not every key was saved once (a bug in fastfeat: please report it)"));
+            return Err(io::Error::other(format!(
+                "not every key was saved once (a bug in fastfeat: please report it): {:?}",
+                self.keys
+            )));
         }
         Ok(())
     }
@@ -398,14 +431,11 @@ pub struct Snapshot<'a> {
 }
 
 impl<'a> Snapshot<'a> {
-    /// The instant. `offsets` is JSON. Keys on disk are not saved like this.
+    /// The instant. `offsets` is JSON.
     ///
     /// # Errors
-    /// What takes the bytes does not; keys are on disk, or another state of the engine is being saved.
+    /// What takes the bytes does not, or another state of the engine is being saved.
     pub fn begin(engine: &mut Engine, offsets: &str, out: &'a mut dyn Write) -> io::Result<Self> {
-        if engine.spilling.is_some() {
-            return Err(io::Error::other("keys are on disk: write_checkpoint is for such an engine"));
-        }
         let (mut saving, mut sections) = (Saving::new(&engine.plan, false), Writer::begin(out)?);
         saving.head(offsets, false, engine.options.idle_after, &mut sections)?;
         saving.begin(engine)?;
@@ -416,7 +446,7 @@ impl<'a> Snapshot<'a> {
     /// Saves and writes some more; true when all is there. After an error the rest is to be given up.
     ///
     /// # Errors
-    /// What takes the bytes does not.
+    /// What takes the bytes does not, or the disk that keys are on does not give them.
     pub fn step(&mut self, engine: &mut Engine) -> io::Result<bool> {
         self.step_of(engine, STEP_BYTES)
     }

@@ -9,7 +9,7 @@ use crate::heap::room;
 use crate::key::{self, KeyIndex};
 use crate::options::Options;
 use crate::plan::{Plan, TablePlan};
-use crate::spill::{HEAD_BYTES, Head, Store, UNIT_BYTES};
+use crate::spill::{HEAD_BYTES, Head, Run, Store, UNIT_BYTES};
 use crate::state::interner::Interner;
 use crate::state::shards::{EXPIRED_MAX, Shards};
 use crate::state::table::{Elsewhere, Key, Leaving, Loading, Reference, Table, key_in};
@@ -21,6 +21,8 @@ const BATCH_BYTES: usize = 1 << 16;
 /// State may stay this part of the limit above what starts a batch, or so many bytes, before one event waits for more than one batch.
 const SLACK_SHARE: u64 = 40;
 const SLACK_BYTES: u64 = 1 << 19;
+/// Of a state that is being saved so many bytes are read at once.
+const PASSED_BYTES: usize = 1 << 13;
 /// So many bytes of a segment that is mostly out of use are looked at with each batch.
 const SWEPT_BYTES: usize = 2 * BATCH_BYTES;
 
@@ -39,6 +41,20 @@ pub(crate) struct Spilling {
     image: Vec<u8>,
     batch: Vec<u8>,
     leaving: Vec<Leaving>,
+    /// How many states have begun to be saved.
+    capture: u32,
+    /// Where images of before the last of them have been passed over, while they are.
+    passing: Option<Passing>,
+}
+
+/// How far the images of a state that is being saved have been passed over, in the order in which they lie. None of them moves meanwhile, and what
+/// is written meanwhile has been saved.
+#[derive(Clone, Copy, Debug, Default)]
+struct Passing {
+    /// A unit.
+    at: u64,
+    /// The segments at hand, as they were when they were begun with. Where they are others now, nothing in them was there at the instant.
+    run: Option<Run>,
 }
 
 /// A segment that is being written anew.
@@ -63,7 +79,75 @@ impl Spilling {
             image: Vec::new(),
             batch: Vec::new(),
             leaving: Vec::new(),
+            capture: 0,
+            passing: None,
         })))
+    }
+
+    /// The keys on disk are to be saved as they are now.
+    pub fn begin_capture(&mut self) {
+        self.capture += 1;
+        self.passing = Some(Passing::default());
+    }
+
+    /// Saves keys on disk until so many bytes of them have been passed over, or all have; true then.
+    pub fn save_some(&mut self, tables: &mut [Shards], bytes: usize) -> Result<bool, SpillError> {
+        let mut left = bytes as i64;
+        while left > 0 {
+            let Some(passing) = self.passing else { return Ok(true) };
+            let Some(run) = passing.run.or_else(|| self.store.run_at(passing.at)) else {
+                self.passing = None;
+                return Ok(true);
+            };
+            let now = self.store.run_at(run.begin).filter(|now| now.generation == run.generation);
+            let end = now.map_or(0, |now| now.end);
+            if passing.at >= end {
+                self.passing = Some(Passing { at: run.next, run: None });
+                left -= 1;
+                continue;
+            }
+            let passed = self.save_from(tables, passing.at as u32, end)?;
+            self.passing = Some(Passing { at: passing.at + (passed / UNIT_BYTES) as u64, run: Some(run) });
+            left -= passed as i64;
+        }
+        Ok(self.passing.is_none())
+    }
+
+    /// Saves some keys from this unit on, before `end`; how many bytes of the file that were.
+    fn save_from(&mut self, tables: &mut [Shards], begin: u32, end: u64) -> Result<usize, SpillError> {
+        let Self { store, away, image, .. } = self;
+        image.resize(PASSED_BYTES.min((end - u64::from(begin)) as usize * UNIT_BYTES), 0);
+        let mut read = store.read_at(image, begin)?;
+        let mut from = 0;
+        while from + HEAD_BYTES <= read {
+            let unit = begin + (from / UNIT_BYTES) as u32;
+            let Some(head) = Head::read(&image[from..read]) else { return store.rotten(unit) };
+            let to = from + HEAD_BYTES + head.length as usize;
+            if to > read && from > 0 {
+                // It is looked at next.
+                break;
+            }
+            if to > read {
+                image.resize(to, 0);
+                read = store.read_at(image, unit)?;
+            }
+            let is_live = |away: &KeyIndex| away.find(head.hash, |other| other == unit).is_some();
+            if head.capture < self.capture && away.get(head.table as usize).is_some_and(is_live) {
+                let bytes = image.get(from + HEAD_BYTES..to.min(read)).unwrap_or_default();
+                if !head.sums_up(bytes) {
+                    return store.rotten(unit);
+                }
+                tables[head.table as usize].limited().save_image(bytes);
+            }
+            from += head.stride();
+        }
+        // The file may be shorter than what was written to it.
+        if from == 0 { store.rotten(begin) } else { Ok(from) }
+    }
+
+    /// Nobody saves the rest.
+    pub fn stop_saving(&mut self) {
+        self.passing = None;
     }
 
     /// Keys of a table that are on disk.
@@ -143,6 +227,9 @@ impl Spilling {
         let Ok(reference) = table.come_back(plan, &mut self.loading, head.hash, bytes, texts) else {
             return self.store.rotten(unit);
         };
+        if head.capture < self.capture && self.passing.is_some_and(|passing| u64::from(unit) >= passing.at) {
+            table.save_image(bytes);
+        }
         self.away[index].remove(head.hash, unit);
         self.store.release(unit, &head);
         Ok(reference)
@@ -194,7 +281,8 @@ impl Spilling {
         order.sort_by_key(|&index| std::cmp::Reverse(tables[index].limited().bytes_beside_index()));
         let Some(index) = order.into_iter().find(|&index| {
             let Self { pinned, batch, leaving, .. } = self;
-            tables[index].limited().make_images(&plan.tables[index], index, pinned, BATCH_BYTES, batch, leaving);
+            let of = (index, self.capture);
+            tables[index].limited().make_images(&plan.tables[index], of, pinned, BATCH_BYTES, batch, leaving);
             !leaving.is_empty()
         }) else {
             return Ok(false);
@@ -222,6 +310,10 @@ impl Spilling {
 
     /// Goes on with writing anew what is in use of a segment that mostly is not.
     fn sweep(&mut self) {
+        if self.passing.is_some() {
+            // What is being saved stays where it is.
+            return;
+        }
         let sparse = |store: &Store| store.sparse().map(|(at, end, generation)| Sweep { at, end, generation });
         let same = |sweep: &Sweep| self.store.generation(sweep.at) == Some(sweep.generation) && sweep.at < sweep.end;
         let Some(mut sweep) = self.sweep.take().filter(same).or_else(|| sparse(&self.store)) else { return };

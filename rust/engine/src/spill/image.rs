@@ -19,6 +19,8 @@ pub(crate) struct Head {
     pub hash: u64,
     /// Time of the key's newest event.
     pub newest: i64,
+    /// How many states had begun to be saved when it was written.
+    pub capture: u32,
     sum: u32,
 }
 
@@ -30,7 +32,7 @@ pub(crate) fn begin(batch: &mut Vec<u8>) -> usize {
 }
 
 /// Writes the head of the image that begins at `start` and goes to the end.
-pub(crate) fn finish(batch: &mut [u8], start: usize, table: u32, hash: u64, newest: i64) {
+pub(crate) fn finish(batch: &mut [u8], start: usize, (table, capture): (u32, u32), hash: u64, newest: i64) {
     let (head, bytes) = batch[start..].split_at_mut(HEAD_BYTES);
     let length = u32::try_from(bytes.len()).expect("a key has less than 4 GiB");
     head[0..4].copy_from_slice(&MAGIC.to_le_bytes());
@@ -39,8 +41,9 @@ pub(crate) fn finish(batch: &mut [u8], start: usize, table: u32, hash: u64, newe
     head[12..16].copy_from_slice(&crc32c::crc32c(bytes).to_le_bytes());
     head[16..24].copy_from_slice(&hash.to_le_bytes());
     head[24..32].copy_from_slice(&newest.to_le_bytes());
-    let own = crc32c::crc32c(&head[..32]);
-    head[32..36].copy_from_slice(&own.to_le_bytes());
+    head[32..36].copy_from_slice(&capture.to_le_bytes());
+    let own = crc32c::crc32c(&head[..36]);
+    head[36..40].copy_from_slice(&own.to_le_bytes());
 }
 
 impl Head {
@@ -48,11 +51,11 @@ impl Head {
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
         let double = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
-        if word(0)? != MAGIC || word(32)? != crc32c::crc32c(&bytes[..32]) {
+        if word(0)? != MAGIC || word(36)? != crc32c::crc32c(&bytes[..36]) {
             return None;
         }
-        let (length, table, sum) = (word(4)?, word(8)?, word(12)?);
-        Some(Self { length, table, hash: double(16)?, newest: double(24)? as i64, sum })
+        let (length, table, sum, capture) = (word(4)?, word(8)?, word(12)?, word(32)?);
+        Some(Self { length, table, hash: double(16)?, newest: double(24)? as i64, capture, sum })
     }
 
     /// Whether these are the bytes that were written.

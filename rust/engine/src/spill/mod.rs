@@ -10,4 +10,4 @@ mod store;
 
 pub use self::file::{LocalSpill, SpillDisk, SpillFile};
 pub(crate) use self::image::{HEAD_BYTES, Head, UNIT_BYTES, begin, finish};
-pub(crate) use self::store::Store;
+pub(crate) use self::store::{Run, Store};

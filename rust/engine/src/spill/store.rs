@@ -38,6 +38,17 @@ struct Segment {
     generation: u64,
 }
 
+/// Segments that belong together: units.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub begin: u64,
+    /// After what has been written.
+    pub end: u64,
+    /// Of the segment after them.
+    pub next: u64,
+    pub generation: u64,
+}
+
 /// The file, and what is where in it.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -239,6 +250,18 @@ impl Store {
         let first = number as u64 * SEGMENT_UNITS;
         let end = first + segment.used / UNIT_BYTES as u64;
         (segment.live * 4 <= segment.used * 3).then_some((first as u32, end as u32, segment.generation))
+    }
+
+    /// What has been written to the segments that begin with that of this unit; `None` behind the last one.
+    pub fn run_at(&self, unit: u64) -> Option<Run> {
+        let number = (unit / SEGMENT_UNITS) as u32;
+        let segment = *self.segments.get(number as usize)?;
+        // One that is free, or not the first of those that belong together, has nothing of its own.
+        let is_empty = segment.first != number || self.free.contains(&number);
+        let (span, used) = if is_empty { (1, 0) } else { (segment.span.max(1), segment.used) };
+        let begin = u64::from(number) * SEGMENT_UNITS;
+        let (end, next) = (begin + used / UNIT_BYTES as u64, begin + u64::from(span) * SEGMENT_UNITS);
+        Some(Run { begin, end, next, generation: segment.generation })
     }
 
     /// The segment of this unit cannot be read through.

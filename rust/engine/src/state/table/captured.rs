@@ -76,6 +76,16 @@ impl Table {
         self.capture = Some(capture);
     }
 
+    /// A key on disk is about to come back, or to be passed over: its image is what is saved of it.
+    pub fn save_image(&mut self, image: &[u8]) {
+        let Some(capture) = &mut self.capture else { return };
+        if capture.pieces.last().is_none_or(|piece| !piece.ends || piece.bytes.len() >= PIECE_BYTES * 3 / 4) {
+            capture.pieces.push(Saved { bytes: Vec::with_capacity(PIECE_BYTES), ends: true });
+        }
+        capture.pieces.last_mut().expect("one with room has been put in").bytes.extend_from_slice(image);
+        capture.keys += 1;
+    }
+
     /// Begins to save a key with a long log; false where it has none.
     fn begin_log(&mut self, plan: &TablePlan, reference: Reference, capture: &mut Capture) -> bool {
         let block = self.slab.block(reference);

@@ -37,7 +37,8 @@ impl LogCapture {
 
     /// Saves the events before a position, and more up to the end of a run; how many bytes that were.
     pub fn save_to(&mut self, plan: &TablePlan, busy: &Busy, position: u64) -> usize {
-        let end = position.next_multiple_of(RUN as u64).min(self.to);
+        // Any position may be asked for, also the last there is.
+        let end = position.min(self.to).next_multiple_of(RUN as u64).min(self.to);
         if end <= self.from {
             return 0;
         }

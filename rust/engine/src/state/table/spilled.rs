@@ -3,7 +3,7 @@
 //! Keys leave chunk by chunk of the slab, so that memory comes back as a whole: those that have had to do with an event since the chunk was last
 //! passed over move to another chunk, the others go. Their texts stay, as those of keys in memory do.
 
-use super::super::block::Header;
+use super::super::block::{Header, number_of};
 use super::super::interner::{Interner, TextOrder, Texts};
 use super::super::slab::Reference;
 use super::saved::Loading;
@@ -63,11 +63,12 @@ impl Table {
         newest.saturating_add(due_after(plan, self.idle_after)) < mark
     }
 
-    /// Appends images of keys that may leave, until the batch has so many bytes or none is left. Those `pinned` stay, and may move.
+    /// Appends images of keys that may leave, until the batch has so many bytes or none is left. Those `pinned` stay, and may move. With the number
+    /// of the table goes how many states have begun to be saved: what is still to be is saved here, so the images need not be.
     pub fn make_images(
         &mut self,
         plan: &TablePlan,
-        table: usize,
+        (table, capture): (usize, u32),
         pinned: &mut [(usize, Reference)],
         bytes: usize,
         batch: &mut Vec<u8>,
@@ -86,6 +87,7 @@ impl Table {
                 continue;
             };
             let hash = key::hash(&self.key_of(reference));
+            self.save_first(plan, reference);
             let touched = self.slab.block(reference)[0] & Header::TOUCHED != 0;
             let pin = pinned.iter_mut().find(|pin| **pin == (table, reference));
             // Where all have been touched, every other one goes.
@@ -95,9 +97,13 @@ impl Table {
                 pin.into_iter().for_each(|pin| pin.1 = moved);
                 continue;
             }
+            let block = self.slab.block(reference);
+            if let Some(number) = number_of(block, Header(block[0])) {
+                self.save_rest(plan, number);
+            }
             let start = spill::begin(batch);
             self.save_key(plan, reference, &order, batch);
-            spill::finish(batch, start, table as u32, hash, self.newest(plan, reference));
+            spill::finish(batch, start, (table as u32, capture), hash, self.newest(plan, reference));
             leaving.push(Leaving { hash, start, reference });
         }
     }
