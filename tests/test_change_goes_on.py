@@ -325,7 +325,7 @@ def test_keys_on_disk_are_carried(tmp_path, name):
     assert spilled.features_complete_since() == never.features_complete_since()
     for number in range(8_000, 11_000):
         assert row_bits(spilled.push(many(number))) == row_bits(never.push(many(number)))
-    # Keys stand in a file in the order in which they were saved; so both are compared as engines that have all in memory.
+    # Keys stand in a file in the order in which they were saved: compared are engines in memory.
     files = [each.checkpoint(tmp_path / f"{number}.ff") for number, each in enumerate((never, spilled))]
     again = [Engine.restore(new, file, memory_limit="1GB")._state() for file in files]
     assert again[0] == again[1]
