@@ -228,3 +228,16 @@ assert "lightgbm" not in sys.modules and "pyarrow" not in sys.modules and "numpy
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert float(found.stdout) == Engine(FEATURES, model=booster).score({"ts": 0, "key": "k", "x": 1.0}).score
+
+
+def test_scores_of_pushes_that_go_beside_each_other_are_those_of_one_thread():
+    features = S.features(total=col("x").sum().over("key", "1h"), count=ff.count().over("key", "1h"))
+    random = np.random.default_rng(1)
+    data = lightgbm.Dataset(random.normal(size=(500, 2)), random.integers(0, 2, 500), feature_name=list(features.names))
+    model = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 5)
+    engine, twin = Engine(features, model=model), Engine(features, model=model)
+    assert engine._open_up()
+    for event in events(300):
+        one, other = engine.score(event), twin.score(event)
+        assert (one.score, one.features) == (other.score, other.features)
+    assert engine._is_crowded()

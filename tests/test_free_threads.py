@@ -193,20 +193,6 @@ def test_pushes_beside_each_other_are_those_of_one_thread():
     assert not Engine(features())._open_up(), "texts in rows"
 
 
-def test_scores_beside_each_other_are_those_of_one_thread():
-    lightgbm = pytest.importorskip("lightgbm")
-    rng = np.random.default_rng(1)
-    names = numbers().names
-    data = lightgbm.Dataset(rng.normal(size=(500, len(names))), rng.integers(0, 2, 500), feature_name=list(names))
-    model = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 5)
-    engine, twin = Engine(numbers(), model=model), Engine(numbers(), model=model)
-    assert engine._open_up()
-    for event in events_of(0):
-        one, other = engine.score(event), twin.score(event)
-        assert (one.score, one.features) == (other.score, other.features)
-    assert engine._is_crowded()
-
-
 def test_an_event_that_others_change_meanwhile_is_taken_or_refused():
     engine, crew = Engine(features()), Crew()
     event = {"ts": 0, "card": "a", "shop": "s", "x": 1.0}
