@@ -1,8 +1,12 @@
 """A checkpoint that is written while other threads push: the state of one instant, and the engine does not notice."""
 
+import json
+import os
+import sys
 import threading
 
 import fastfeat as ff
+import numpy as np
 import pytest
 from fastfeat import Engine, Stream, col, count
 from harness import row_bits
@@ -26,6 +30,12 @@ def features():
         newest=col("shop").last_k(3).over("shop"),
         session=count().over("card", ff.session("20us")),
     )
+
+
+def numbers():
+    """Those of which a row is floats."""
+    x = col("x")
+    return PAYMENTS.features(x.agg("count", "sum", "std", "max").over("card", "2ms"), total=x.sum().over("shop", "1ms"))
 
 
 def event(place):
@@ -143,3 +153,89 @@ def test_a_checkpoint_out_of_an_event_of_the_engine_is_refused(tmp_path):
         engine.push(event(0) | {"x": Reentrant()})
     engine.push(event(0))
     engine.checkpoint(tmp_path / "state.ff")
+
+
+def table(place):
+    import pyarrow as pa
+
+    events = [event(place + further) for further in range(4)]
+    return pa.table({name: [event[name] for event in events] for name in events[0]})
+
+
+def late(engine, _place):
+    with pytest.raises(ff.LateEvent):
+        engine.push(event(0))
+
+
+CALLS = {
+    "push": lambda engine, place: engine.push(event(place)),
+    "push into out": lambda engine, place: engine.push(event(place), out=np.zeros(len(engine.names))),
+    "push_json": lambda engine, place: engine.push_json(json.dumps(event(place))),
+    "push_batch": lambda engine, place: engine.push_batch(table(place)),
+    "a push that raises": late,
+    "peek": lambda engine, place: engine.peek(event(place)),
+    "lookup": lambda engine, _place: engine.lookup({"card": "c-1", "shop": "shop 1"}),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_who_has_the_engine_helps_to_save_it(tmp_path, call):
+    """As long as it takes, as a thread may be kept from its processor."""
+    if call == "push_batch":
+        pytest.importorskip("pyarrow")
+    engine, over, begin = Engine(numbers() if call == "push into out" else features()), threading.Event(), 2_000
+    for place in range(begin):
+        engine.push(event(place))
+    errors = []
+
+    def use():
+        try:
+            place = begin
+            while not over.is_set():
+                CALLS[call](engine, place)
+                place += 4 if call == "push_batch" else 1
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    while not errors:
+        path = engine.checkpoint(tmp_path / "state.ff")
+        helped, longest_ns = engine._helped()
+        assert (helped > 0) == (longest_ns > 0)
+        if helped:
+            break
+    over.set()
+    thread.join()
+    assert not errors
+    wanted = numbers() if call == "push into out" else features()
+    restored, replayed = Engine.restore(wanted, path), Engine(wanted)
+    for place in range(restored.stats()["events"]):
+        replayed.push(event(place))
+    for _ in range(restored.stats()["late"]):
+        late(replayed, None)
+    assert restored._state() == replayed._state()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a thread can say of itself there")
+def test_the_writer_takes_no_processor_from_others_and_is_a_usual_thread_again(tmp_path, monkeypatch):
+    engine, found, usual = Engine(features()), [], os.sched_setscheduler
+
+    def told(thread, policy, parameter):
+        usual(thread, policy, parameter)
+        found.append(os.sched_getscheduler(thread))
+
+    monkeypatch.setattr(os, "sched_setscheduler", told)
+    engine.checkpoint(tmp_path / "state.ff")
+    with pytest.raises(ff.CheckpointError):
+        engine.checkpoint(tmp_path / "not" / "there" / "state.ff")
+    assert found == [os.SCHED_BATCH, os.SCHED_OTHER] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a thread can say of itself there")
+def test_a_system_that_refuses_it_is_written_on_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert Engine(features()).checkpoint(tmp_path / "state.ff").exists()

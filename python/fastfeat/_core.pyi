@@ -313,7 +313,11 @@ class Engine:
     def _state(self) -> bytes:
         """All state as bytes, the same for the same state. The engine takes no event meanwhile."""
     def _held_ns(self) -> tuple[int, int]:
-        """For how long the last checkpoint of all state had the engine: at its instant, and the longest after."""
+        """For how long the writer of the last checkpoint of all state had the engine: at its instant, and the longest
+        after."""
+    def _helped(self) -> tuple[int, int]:
+        """How many calls saved a part of the last checkpoint of all state after their events, and the nanoseconds of
+        the longest of those parts."""
     @property
     def _restored(self) -> tuple[str, Path | str, list[str]] | None:
         """Of an engine that was restored: its offsets as JSON, its file, and what was damaged on the way to it."""

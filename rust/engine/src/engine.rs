@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::checkpoint::Handover;
 use crate::definition::{FieldKind, OnLate};
 use crate::encode::encode_fields;
 use crate::error::{EventError, SpillError};
@@ -51,6 +52,8 @@ pub struct Engine {
     scratch: Scratch,
     /// Lives as long as who saves a state of it while it goes on.
     pub(crate) capturing: Option<Weak<()>>,
+    /// What others may save of it, where it is written by a thread of its own.
+    pub(crate) handover: Option<Weak<Handover>>,
     /// Keys that are on disk, where `OnLimit::Spill` is asked for.
     pub(crate) spilling: Option<Box<Spilling>>,
 }
@@ -135,6 +138,7 @@ impl Engine {
             row: FeatureRow::default(),
             scratch: Scratch::default(),
             capturing: None,
+            handover: None,
             spilling: None,
             options,
             plan,

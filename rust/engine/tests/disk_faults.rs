@@ -30,6 +30,8 @@ impl Shared for Lent<'_> {
     }
 
     fn give_way(&self) {}
+
+    fn pause(&self) {}
 }
 
 struct Case {

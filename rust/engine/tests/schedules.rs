@@ -1,27 +1,29 @@
 //! Few events by several threads, under thousands of schedules of what they do with locks and atomics (Shuttle): the state is that of the order
 //! in which the journal has the events, and no schedule ends in threads that wait for each other. With the feature `schedules` what else happens
-//! after many events happens after few.
+//! after many events happens after few. And a checkpoint that is saved by its writer and by who pushes: each part of it once, as it was at the instant.
 
 mod beside;
 #[expect(dead_code, reason = "no disk fails here")]
 mod memory_disk;
-#[expect(dead_code, reason = "what the other tests of checkpoints use")]
 mod stopping;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use beside::{payments, without_texts};
-use fastfeat_engine::checkpoint::Request;
+use fastfeat_engine::checkpoint::{Request, Shared};
 use fastfeat_engine::codec;
 use fastfeat_engine::engine::{Engine, Options, Slot};
 use fastfeat_engine::plan::Plan;
 use memory_disk::MemoryDisk;
 use serde_json::Value as Json;
+use shuttle::sync::Mutex;
 use shuttle::{check_pct, check_random, thread};
-use stopping::{Raw, bytes, compile, counts, push, some};
+use stopping::{Raw, bytes, compile, counts, events, features, push, restored, some};
 
 const FOLDER: &str = "/state";
+const OFFSETS: &str = r#"{"payments-0":7}"#;
 const THREADS: usize = 3;
 const EVENTS: usize = 5;
 const SCHEDULES: usize = 600;
@@ -91,4 +93,90 @@ fn any_schedule_leads_to_the_state_of_its_journal() {
         check_random(move || assert_state_is_that_of_the_journal(&random), SCHEDULES);
         check_pct(move || assert_state_is_that_of_the_journal(&few), SCHEDULES, 3);
     }
+}
+
+/// An engine that one thread writes while others push.
+struct Common {
+    engine: Mutex<Engine>,
+    then: Mutex<Vec<u8>>,
+    /// How often the writer had it, and how often it was helped.
+    holds: AtomicUsize,
+    helped: AtomicUsize,
+}
+
+impl Shared for Common {
+    fn with<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+        self.holds.fetch_add(1, Ordering::Relaxed);
+        self.engine.lock().ok().map(|mut engine| act(&mut engine))
+    }
+
+    fn at_instant<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+        self.with(|engine| {
+            *self.then.lock().expect("no thread panics") = bytes(engine);
+            act(engine)
+        })
+    }
+
+    fn give_way(&self) {
+        thread::yield_now();
+    }
+
+    fn pause(&self) {
+        thread::yield_now();
+    }
+}
+
+/// One schedule. How often the writer had the engine, and how often others have helped.
+fn assert_file_is_of_the_instant(plan: &Arc<Plan>, all: &[Raw]) -> (usize, usize) {
+    let mut engine = Engine::new(Arc::clone(plan));
+    let (before, after) = all.split_at(all.len() - THREADS * EVENTS);
+    before.iter().for_each(|event| drop(push(&mut engine, event)));
+    let common = Arc::new(Common {
+        engine: Mutex::new(engine),
+        then: Mutex::default(),
+        holds: AtomicUsize::new(0),
+        helped: AtomicUsize::new(0),
+    });
+    let work = |share: &[Raw]| {
+        let (common, share) = (Arc::clone(&common), share.to_vec());
+        thread::spawn(move || {
+            for event in &share {
+                let mut engine = common.engine.lock().expect("no thread panics");
+                drop(push(&mut engine, event));
+                if engine.is_helped() && engine.help_checkpoint(1) {
+                    common.helped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        })
+    };
+    let threads: Vec<_> = after.chunks(EVENTS).map(work).collect();
+    let disk = MemoryDisk::default();
+    let request = Request { path: Path::new("/state.ff"), offsets: OFFSETS, keep: 1, incremental: false };
+    Engine::checkpoint_shared(&*common, &disk, &request).expect("the disk works");
+    threads.into_iter().for_each(|thread| thread.join().expect("no thread panics"));
+    let file = restored(plan, Options::default(), &disk.bytes(request.path)).expect("it is whole");
+    assert!(bytes(&file) == *common.then.lock().expect("no thread panics"), "it is not the state of its instant");
+    assert!(!common.engine.lock().expect("no thread panics").is_helped());
+    (common.holds.load(Ordering::Relaxed), common.helped.load(Ordering::Relaxed))
+}
+
+#[test]
+fn any_schedule_writes_the_state_of_one_instant() {
+    // All that the writer has the engine for beside parts of the state is four times.
+    let (alone, helped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    for seed in 0..3 {
+        let plan = compile(&some(&features(), seed, 5), 9, "emit").expect("each of them compiles");
+        let all = events(seed, 60, 4, 5);
+        let (alone, helped) = (Arc::clone(&alone), Arc::clone(&helped));
+        let one = Arc::new(move || {
+            let counted = assert_file_is_of_the_instant(&plan, &all);
+            alone.fetch_add(counted.0 - 4, Ordering::Relaxed);
+            helped.fetch_add(counted.1, Ordering::Relaxed);
+        });
+        let other = Arc::clone(&one);
+        check_random(move || one(), SCHEDULES);
+        check_pct(move || other(), SCHEDULES, 3);
+    }
+    let (alone, helped) = (alone.load(Ordering::Relaxed), helped.load(Ordering::Relaxed));
+    assert!(alone > SCHEDULES && helped > SCHEDULES, "both save parts: {alone} and {helped}");
 }

@@ -179,6 +179,10 @@ impl Shared for Common {
     fn give_way(&self) {
         std::thread::yield_now();
     }
+
+    fn pause(&self) {
+        std::thread::yield_now();
+    }
 }
 
 /// Takes so many bytes.
@@ -238,7 +242,12 @@ fn one_thread_pushes_while_another_writes() {
                 while place == all.len() / 2 && !written.load(Ordering::Relaxed) {
                     std::thread::yield_now();
                 }
-                drop(push(&mut shared.0.lock().expect("no thread panics"), event));
+                let mut engine = shared.0.lock().expect("no thread panics");
+                drop(push(&mut engine, event));
+                // Every other thousand has someone who leaves it to the writer.
+                if place / 1_000 % 2 == 0 && engine.is_helped() {
+                    engine.help_checkpoint(1);
+                }
             }
             is_over.store(true, Ordering::Relaxed);
         });

@@ -20,6 +20,8 @@ use crate::place::{Place, StoreOptions};
 const GIVEN_WAY_MAX: usize = 1_000;
 /// After so long with the engine, in all, the writer offers its processor to others.
 const HELD_MAX: Duration = Duration::from_millis(1);
+/// So long the writer sleeps where events come, until it looks whether those who push them have saved a part; the system adds half as much again.
+const PAUSE: Duration = Duration::from_micros(50);
 
 impl Engine {
     /// Writes a checkpoint. One at a time: another thread that wants one waits.
@@ -46,6 +48,23 @@ impl Engine {
         // The engine takes events meanwhile.
         py.detach(|| Core::checkpoint_shared(&Beside::new(self), place.disk(), &request))
             .map_err(|error| errors::checkpoint(py, &error))
+    }
+
+    /// After so many events, by who has pushed them: saves a part of a checkpoint that is being written, where it is wanted.
+    #[inline]
+    pub fn help(&self, core: &mut Core, events: usize) {
+        if core.is_helped() {
+            self.help_writer(core, events);
+        }
+    }
+
+    #[cold]
+    fn help_writer(&self, core: &mut Core, events: usize) {
+        let begin = Instant::now();
+        if core.help_checkpoint(events) {
+            self.helped_ns.fetch_max(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+            self.helped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The bytes of a checkpoint: the same for the same state. The engine takes no event meanwhile.
@@ -91,7 +110,9 @@ impl Shared for Beside<'_> {
     fn at_instant<T>(&self, act: impl FnOnce(&mut Core) -> T) -> Option<T> {
         let (had, held_ns) = self.timed(act)?;
         self.engine.instant_ns.store(held_ns, Ordering::Relaxed);
-        self.engine.held_ns.store(0, Ordering::Relaxed);
+        for since in [&self.engine.held_ns, &self.engine.helped_ns, &self.engine.helped] {
+            since.store(0, Ordering::Relaxed);
+        }
         Some(had)
     }
 
@@ -106,6 +127,10 @@ impl Shared for Beside<'_> {
             self.held.set(Duration::ZERO);
             std::thread::yield_now();
         }
+    }
+
+    fn pause(&self) {
+        std::thread::sleep(PAUSE);
     }
 }
 

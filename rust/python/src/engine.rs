@@ -66,6 +66,9 @@ pub struct Engine {
     /// Nanoseconds for which the last checkpoint of all state had the engine: at its instant, and for the longest time after.
     pub instant_ns: AtomicU64,
     pub held_ns: AtomicU64,
+    /// The longest time that a call took for a part of it that it saved, and how many of them did.
+    pub helped_ns: AtomicU64,
+    pub helped: AtomicU64,
 }
 
 #[pymethods]
@@ -155,6 +158,7 @@ impl Engine {
         let work = Mutex::new(Work::new(core));
         let (holder, checkpointing, waiting) = (AtomicUsize::new(0), Mutex::new(()), AtomicUsize::new(0));
         let (instant_ns, held_ns) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (helped_ns, helped) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self {
             plan,
             own,
@@ -172,6 +176,8 @@ impl Engine {
             crowded: AtomicBool::new(false),
             instant_ns,
             held_ns,
+            helped_ns,
+            helped,
         })
     }
 
@@ -227,7 +233,9 @@ impl Engine {
         let t = self.take_keys(&mut work, keys, at)?;
         let Work { core, event, .. } = &mut *work;
         core.lookup(self.own, event, t).map_err(|error| errors::event(keys.py(), error))?;
-        self.row(keys.py(), work.core.row(), self.own)
+        let row = self.row(keys.py(), core.row(), self.own);
+        self.help(core, 1);
+        row
     }
 
     /// What a feature (by its position) of some keys is made of: the time, its value, and its aggregations as they are written.
@@ -392,9 +400,14 @@ impl Engine {
         Ok(PyBytes::new(py, &self.state_bytes()?))
     }
 
-    /// Nanoseconds for which the last checkpoint of all state had the engine: at its instant, and for the longest time after.
+    /// Nanoseconds for which the writer of the last checkpoint of all state had the engine: at its instant, and for the longest time after.
     fn _held_ns(&self) -> (u64, u64) {
         (self.instant_ns.load(Ordering::Relaxed), self.held_ns.load(Ordering::Relaxed))
+    }
+
+    /// How many calls have saved a part of the last checkpoint of all state after their events, and the nanoseconds of the longest of those parts.
+    fn _helped(&self) -> (u64, u64) {
+        (self.helped.load(Ordering::Relaxed), self.helped_ns.load(Ordering::Relaxed))
     }
 
     /// Of an engine that went on from a checkpoint: its offsets as JSON, its file, and what was damaged on the way to it.

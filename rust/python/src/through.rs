@@ -251,8 +251,10 @@ impl Engine {
         let mut work = self.held(work)?;
         let Work { event, bytes, .. } = &mut *work;
         let checked = self.read_given(stream, given, event, bytes)?;
-        let has_row = self.go(given.py(), &mut work, stream, checked, step)?;
-        if has_row { answer(work.core.row()).map(Some) } else { Ok(None) }
+        let has_row = self.go(given.py(), &mut work, stream, checked, step);
+        let answered = has_row.and_then(|has_row| if has_row { answer(work.core.row()).map(Some) } else { Ok(None) });
+        self.help(&mut work.core, 1);
+        answered
     }
 
     /// The same beside other threads: neither reading the event nor what is made of the row keeps them waiting.
@@ -298,11 +300,12 @@ impl Engine {
         drop(beside);
         let mut work = self.work()?;
         std::mem::swap(&mut work.event, &mut slot.event);
-        let has_row = self.go(py, &mut work, stream, checked, Step::Push)?;
-        if has_row {
+        let has_row = self.go(py, &mut work, stream, checked, Step::Push);
+        if matches!(has_row, Ok(true)) {
             slot.set_row(work.core.row());
         }
-        Ok(has_row)
+        self.help(&mut work.core, 1);
+        has_row
     }
 
     /// What is given into an event, as its schema has it.
@@ -494,7 +497,12 @@ impl Engine {
         let mut work = self.work()?;
         let Work { core, event, .. } = &mut *work;
         let layout = &self.layouts[own];
-        let pushed = py.detach(|| batch::push_tables(core, event, inputs, (own, layout), threads));
+        let rows = inputs.iter().map(|input| input.table.rows()).sum();
+        let pushed = py.detach(|| {
+            let pushed = batch::push_tables(core, event, inputs, (own, layout), threads);
+            self.help(core, rows);
+            pushed
+        });
         let answer = pushed.map_err(|refusal| match refusal {
             Refusal::Event { error, stream, row } => {
                 // The others are counted where they are found.
@@ -534,9 +542,13 @@ impl Engine {
         let mut work = self.work()?;
         let Work { core, event, .. } = &mut *work;
         let bytes = payloads.bytes();
-        let taken = py.detach(|| match &*decoder.codec() {
-            Reading::One(codec) => messages::push_messages(core, event, &way, codec, &bytes),
-            Reading::ArrowIpc => ipc::push_messages(core, event, &way, &bytes),
+        let taken = py.detach(|| {
+            let taken = match &*decoder.codec() {
+                Reading::One(codec) => messages::push_messages(core, event, &way, codec, &bytes),
+                Reading::ArrowIpc => ipc::push_messages(core, event, &way, &bytes),
+            };
+            self.help(core, bytes.len());
+            taken
         });
         drop(work);
         let layout = Arc::clone(&self.layouts[stream]);

@@ -1,6 +1,6 @@
 //! State that survives: an engine as a file that is whole or absent, and an engine that goes on from it as if it had never stopped.
 //!
-//! `write` and `read` know what a full checkpoint holds, `snapshot` how it is saved while events go on, `increment` what has been accepted since; `sections` are what both are made of, by
+//! `write` and `read` know what a full checkpoint holds, `snapshot` how it is saved while events go on, `handover` by whom, `increment` what has been accepted since; `sections` are what both are made of, by
 //! the numbers in `format`, and `layout` says what the bytes of keys mean. `disk` is a file that is whole or absent on whatever keeps files,
 //! `file` alone touches the real one, `folder` keeps chains of files, and `chain` writes and reads
 //! those; `inspect` shows them to people.
@@ -11,6 +11,7 @@ mod disk;
 mod file;
 mod folder;
 mod format;
+mod handover;
 mod increment;
 mod inspect;
 mod keys;
@@ -33,6 +34,7 @@ pub use self::chain::{Job, Request};
 pub use self::disk::{Disk, DiskFile, Over};
 pub use self::file::LocalDisk;
 pub use self::format::FORMAT_VERSION;
+pub(crate) use self::handover::Handover;
 pub use self::inspect::{File, Inspected, inspect};
 use self::sections::Fault;
 pub use self::shared::Shared;

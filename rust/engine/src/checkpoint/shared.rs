@@ -1,17 +1,23 @@
 //! Checkpoints of an engine that others use meanwhile.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::chain::Request;
 use super::disk::Disk;
-use super::snapshot::{Saving, write_with};
+use super::handover::Handover;
+use super::sections::{Sealed, Writer};
+use super::snapshot::Saving;
 use super::target::Target;
 use super::{fault, refused};
 use crate::engine::Engine;
 use crate::error::{CheckpointError, CheckpointFault};
 
-/// An engine that others use too.
+/// After so many pauses without an event the writer goes on by itself, until one comes.
+const PAUSES_MAX: u32 = 4;
+
+/// An engine that others use too. Those who push call `Engine::help_checkpoint` after an event, while they have the engine.
 pub trait Shared {
     /// Has the engine for a moment; `None` where it is of no use any more.
     fn with<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> Option<T>;
@@ -23,6 +29,85 @@ pub trait Shared {
 
     /// Called between two such moments: those who wait for the engine are to get it.
     fn give_way(&self);
+
+    /// Lets a while pass that is long beside one event: those who push events save what is wanted next meanwhile.
+    fn pause(&self);
+}
+
+/// Who writes a state, part by part.
+struct Writing<'a, S> {
+    shared: &'a S,
+    /// Once the instant has been.
+    handover: Option<Arc<Handover>>,
+    /// Events that others had pushed when this was looked at.
+    events: u64,
+    /// Pauses since then without one.
+    pauses: u32,
+}
+
+impl<S: Shared> Writing<'_, S> {
+    /// Saves more and gives it to `take`, until all has been; `None` where the engine is of no use any more.
+    fn each(&mut self, mut take: impl FnMut(&mut Saving) -> io::Result<()>) -> Option<io::Result<()>> {
+        let Some(handover) = self.handover.clone() else { return Some(Ok(())) };
+        while !handover.saving()?.is_done() {
+            self.save(&handover)?;
+            if let Err(error) = take(&mut *handover.saving()?) {
+                return Some(Err(error));
+            }
+        }
+        Some(Ok(()))
+    }
+
+    /// Saves more, or has others do it.
+    fn save(&mut self, handover: &Handover) -> Option<()> {
+        handover.want();
+        self.look(handover);
+        while self.pauses < PAUSES_MAX {
+            self.shared.pause();
+            if !handover.is_wanted() {
+                return Some(());
+            }
+            self.pauses += 1;
+            self.look(handover);
+        }
+        self.shared.give_way();
+        self.shared.with(|engine| handover.save(engine))?.then_some(())
+    }
+
+    /// Where others have pushed events since the last look, the pauses are counted anew.
+    fn look(&mut self, handover: &Handover) {
+        let events = handover.events();
+        if self.events != events {
+            (self.events, self.pauses) = (events, 0);
+        }
+    }
+
+    /// All of a state.
+    fn write(
+        &mut self,
+        saving: Saving,
+        (offsets, goes_on, idle_after): (&str, bool, Option<i64>),
+        out: &mut dyn Write,
+    ) -> io::Result<Sealed> {
+        let stopped = || io::Error::other("the engine stopped in the middle of an event; make a new one");
+        let mut sections = Writer::begin(out)?;
+        saving.head(offsets, goes_on, idle_after, &mut sections)?;
+        let handover = Arc::new(Handover::new(saving));
+        self.shared.give_way();
+        let mut saving = handover.saving().ok_or_else(stopped)?;
+        let begin = |engine: &mut Engine| {
+            saving.begin(engine)?;
+            engine.handover = Some(Arc::downgrade(&handover));
+            Ok::<(), io::Error>(())
+        };
+        self.shared.at_instant(begin).ok_or_else(stopped)??;
+        self.handover = Some(Arc::clone(&handover));
+        let counted = saving.counters(&mut sections);
+        drop(saving);
+        counted?;
+        self.each(|saving| saving.write(&mut sections)).ok_or_else(stopped)??;
+        sections.end()
+    }
 }
 
 impl Engine {
@@ -55,30 +140,29 @@ impl Engine {
             Ok(target) => target,
             Err(unwritten) => return remember(unwritten).map_or_else(stopped, Err),
         };
-        let mut saving = Saving::new(&plan, target.goes_on);
+        let saving = Saving::new(&plan, target.goes_on);
         let head = (request.offsets, target.goes_on, idle_after);
-        let written = target.write(disk, |out| {
-            write_with(&mut saving, head, out, |is_instant, act| {
-                shared.give_way();
-                let had = if is_instant {
-                    shared.at_instant(|engine| act(engine))
-                } else {
-                    shared.with(|engine| act(engine))
-                };
-                had.is_some()
-            })
-        });
+        let mut writing = Writing { shared, handover: None, events: 0, pauses: 0 };
+        let written = target.write(disk, |out| writing.write(saving, head, out));
         if written.is_err() {
-            while !shared.with(|engine| saving.give_up(engine)).unwrap_or(true) {
-                shared.give_way();
-            }
+            // The rest is saved for nobody, so that the engine is free for another. Where it is of no use any more there is nothing to free.
+            let _ = writing.each(|saving| {
+                saving.forget();
+                Ok(())
+            });
         }
+        let handover = writing.handover;
         let ended = shared.with(|engine| {
-            saving.end(engine, written.is_ok());
+            if let Some(handover) = &handover {
+                engine.handover = None;
+                handover.saving().into_iter().for_each(|mut saving| saving.end(engine, written.is_ok()));
+            }
             let sealed = written.map_err(|unwritten| engine.remember(unwritten))?;
             engine.goes_on_from(&target, request.path, sealed);
             Ok(())
         });
+        // What it leaves is let go here, where nobody waits for it.
+        drop(handover);
         match ended {
             Some(Ok(())) => Ok(target.path),
             Some(Err(error)) => Err(error),

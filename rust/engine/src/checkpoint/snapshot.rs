@@ -8,8 +8,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Weak};
 
 use super::format::{Kind, SECTION_BYTES};
+use super::handover::PART_BYTES;
 use super::layout::layout;
-use super::sections::{Sealed, Writer};
+use super::sections::Writer;
 use super::steps::Steps;
 use super::write;
 use crate::encode::Encode;
@@ -20,7 +21,7 @@ use crate::state::interner::TextOrder;
 use crate::state::table::{Saved, save_block};
 
 /// Bytes of keys that one step saves, about; some microseconds.
-const STEP_BYTES: usize = 4 << 10;
+pub(super) const STEP_BYTES: usize = if cfg!(feature = "schedules") { 300 } else { 4 << 10 };
 /// A text counts for so many bytes of keys, and a piece of a list of keys for so many.
 const TEXT_BYTES: usize = 32;
 const PIECE_BYTES: usize = 128;
@@ -86,9 +87,9 @@ impl Saving {
             counters: Vec::with_capacity(1 << 16),
             keys: Vec::with_capacity(plan.tables.len()),
             step_ticks: Vec::with_capacity(plan.tables.len()),
-            texts: Vec::with_capacity(STEP_BYTES),
+            texts: Vec::with_capacity(2 * PART_BYTES),
             payloads: Vec::new(),
-            blocks: Vec::with_capacity(STEP_BYTES / size_of::<u64>()),
+            blocks: Vec::with_capacity(2 * PART_BYTES / size_of::<u64>()),
             blocks_of: (0, 0),
             changed: Vec::new(),
             steps: Vec::new(),
@@ -197,6 +198,11 @@ impl Saving {
         self.phase == Phase::Done
     }
 
+    /// Whether all has been saved.
+    pub fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
     fn after_texts(&self) -> Phase {
         if self.spills && !self.shards.is_empty() { Phase::Away } else { self.first(Phase::Keys, Phase::Done) }
     }
@@ -235,6 +241,8 @@ impl Saving {
                 finish(sections, &mut self.texts, Kind::Texts, 0)?;
             }
             if !is_last {
+                // It grows here rather than while the engine waits.
+                self.texts.reserve(2 * PART_BYTES);
                 return Ok(());
             }
             self.written = self.after_texts();
@@ -297,8 +305,8 @@ impl Saving {
         if !is_last {
             self.written = self.phase;
             if let Phase::Keys(table, shard) = self.phase {
-                // It grows here rather than while the engine waits.
-                self.payloads[table][shard].reserve(2 * STEP_BYTES);
+                // As that of texts does.
+                self.payloads[table][shard].reserve(2 * PART_BYTES);
             }
             return Ok(());
         }
@@ -317,7 +325,7 @@ impl Saving {
     }
 
     /// Forgets what has been saved: nobody writes it.
-    fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.texts.clear();
         self.blocks.clear();
         self.changed.clear();
@@ -327,7 +335,11 @@ impl Saving {
 
     /// It was written to this file, or could not be: the journal goes on from there, or is what it would have been.
     pub fn end(&mut self, engine: &mut Engine, is_written: bool) {
-        let Some(before) = self.before.take().filter(|_| !is_written) else { return };
+        if is_written {
+            // It may have much memory, and goes when nobody waits for the engine.
+            return;
+        }
+        let Some(before) = self.before.take() else { return };
         engine.journal = match (before, engine.journal.take()) {
             (Some(mut before), Some(mut since)) if !before.given_up && !since.given_up => {
                 since.put_back(before.take());
@@ -474,30 +486,4 @@ impl<'a> Snapshot<'a> {
     pub fn give_up(mut self, engine: &mut Engine) {
         while !self.saving.give_up(engine) {}
     }
-}
-
-/// All of a state that an engine goes on from meanwhile; `with` has the engine for a moment, which may be the instant, and says whether it is of use.
-pub(super) fn write_with(
-    saving: &mut Saving,
-    (offsets, goes_on, idle_after): (&str, bool, Option<i64>),
-    out: &mut dyn Write,
-    mut with: impl FnMut(bool, &mut dyn FnMut(&mut Engine)) -> bool,
-) -> io::Result<Sealed> {
-    let stopped = || io::Error::other("the engine stopped in the middle of an event; make a new one");
-    let mut sections = Writer::begin(out)?;
-    saving.head(offsets, goes_on, idle_after, &mut sections)?;
-    let mut begun = Ok(());
-    if !with(true, &mut |engine| begun = saving.begin(engine)) {
-        return Err(stopped());
-    }
-    begun?;
-    saving.counters(&mut sections)?;
-    let mut is_done = false;
-    while !is_done {
-        if !with(false, &mut |engine| is_done = saving.save(engine, STEP_BYTES)) {
-            return Err(stopped());
-        }
-        saving.write(&mut sections)?;
-    }
-    sections.end()
 }
