@@ -6,8 +6,10 @@ import copy
 import hashlib
 import json
 import os
+import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +41,27 @@ KEEP: Final = 3
 _DECODERS_MAX: Final = 64
 _CHANGED: Final = ("refuse", "restart", "refuse_any")
 _ON_LIMIT: Final = ("error", "evict_idle", "spill")
+
+
+@contextmanager
+def _leaving_processors() -> Iterator[None]:
+    """The calling thread takes no processor from a thread that runs when it wakes, where the system (Linux) lets it say
+    so: who writes a checkpoint wakes often, and those who push are not to wait for it."""
+    if sys.platform != "linux" or not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    try:
+        is_usual = os.sched_getscheduler(0) == os.SCHED_OTHER
+        if is_usual:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    except OSError:
+        # A sandbox may refuse it.
+        is_usual = False
+    try:
+        yield
+    finally:
+        if is_usual:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 class LateRecord(NamedTuple):
@@ -280,7 +303,9 @@ class Engine(_core.Engine):
         {'logins': 1}
         """
         pairs = option_pairs(store_options)
-        return self._checkpoint(checkpoint_path(path), _offsets_json(offsets or {}), _keep(keep), incremental, pairs)
+        place, told = checkpoint_path(path), _offsets_json(offsets or {})
+        with _leaving_processors():
+            return self._checkpoint(place, told, _keep(keep), incremental, pairs)
 
     @property
     def offsets(self) -> dict[str, Any]:
