@@ -5,7 +5,8 @@ the memory). A checkpoint is written by another thread, to a file; pushes are on
 
 A push that takes long either works for long or does not have the processor: the table has the longest by the time that
 its thread had it, too, and of the slow ones how many had lost it to others (switched out by the system, where the
-thread had more to do) or had waited.
+thread had more to do) or had waited. The middle row is the machine's share: no checkpoint, but another process that
+takes checksums of as many bytes and writes them to the same disk.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import threading
@@ -32,6 +34,15 @@ SAMPLED_EVERY = 256
 # A push of so many seconds is slow: what took it is told. Switches are counted for so many pushes together.
 SLOW_S = 500e-6
 COUNTED_EVERY = 64
+# Writes so many bytes to a file, and has its processor busy for about as long as a checkpoint does.
+OTHER = """
+import os, sys, zlib
+block, file = os.urandom(1 << 20), open(sys.argv[1], "wb", buffering=0)
+for _ in range(int(sys.argv[2]) >> 20):
+    zlib.crc32(block)
+    file.write(block)
+os.fsync(file)
+"""
 
 
 def engine_of(size_bytes: int) -> tuple[Any, Cards, int]:
@@ -133,6 +144,7 @@ def turn(pushes: Pushes, path: Path, count: int) -> dict[str, Any]:
     thread.join()
     grown = engine.stats()["state_bytes"] - state
     instant_ns, longest_ns = engine._held_ns()
+    helped, helped_ns = engine._helped()
     return {
         "without": without,
         "while_written": while_written,
@@ -140,9 +152,27 @@ def turn(pushes: Pushes, path: Path, count: int) -> dict[str, Any]:
         "seconds": seconds[0],
         "instant_us": instant_ns / 1e3,
         "longest_us": longest_ns / 1e3,
+        "helped": helped,
+        "helped_us": helped_ns / 1e3,
         "extra_share": max(0, most - held - grown) / state,
         "bytes": path.stat().st_size,
     }
+
+
+def beside_another(pushes: Pushes, path: Path, count: int, size_bytes: int) -> tuple[list[float], Slow]:
+    """So many pushes at most while another process writes so many bytes."""
+    messages, over = pushes.ready(count), threading.Event()
+
+    def write() -> None:
+        subprocess.run([sys.executable, "-c", OTHER, path, str(size_bytes)], check=True)
+        over.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seconds, _, slow = pushes.times(messages, over)
+    thread.join()
+    path.unlink()
+    return seconds, slow
 
 
 def main(size_bytes: int) -> None:
@@ -150,26 +180,32 @@ def main(size_bytes: int) -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("FASTFEAT_SNAPSHOT_FOLDER")) as folder:
         engine, events, taken = engine_of(size_bytes)
         pushes = Pushes(engine, events, taken)
-        turns = [turn(pushes, Path(folder) / "state.ff", PUSHES) for _ in range(TURNS)]
+        turns = []
+        for _ in range(TURNS):
+            turns.append(turn(pushes, Path(folder) / "state.ff", PUSHES))
+            other = beside_another(pushes, Path(folder) / "other", PUSHES, turns[-1]["bytes"])
+            turns[-1]["another_writes"], turns[-1]["slow"]["another_writes"] = other
     held, last = engine.stats()["state_bytes"], turns[-1]
     print(f"{held / MB:,.0f} MB of state, {taken:,} events; a file of {last['bytes'] / MB:,.0f} MB")
     slow_us = SLOW_S * 1e6
-    print(f"{'':14}{'pushes':>10}{'p50 us':>10}{'p99 us':>10}{'p99.9 us':>10}{'max us':>10}"
+    print(f"{'':15}{'pushes':>10}{'p50 us':>10}{'p99 us':>10}{'p99.9 us':>10}{'max us':>10}"
           f"{'max of the processor us':>26}   over {slow_us:.0f} us: worked, switched out, waited")  # fmt: skip
-    for name in ("without", "while_written"):
+    for name in ("without", "another_writes", "while_written"):
         seconds = sorted(second for each in turns for second in each[name])
         row = quantiles(seconds)
         slow = [each["slow"][name] for each in turns]
         count, *what = (
             sum(getattr(each, what) for each in slow) for what in ("count", "worked", "switched_out", "waited")
         )
-        print(f"{name:14}{len(seconds):>10,}" + "".join(f"{value:>10,.1f}" for value in row.values())
+        print(f"{name:15}{len(seconds):>10,}" + "".join(f"{value:>10,.1f}" for value in row.values())
               + f"{max(each.used_s for each in slow) * 1e6:>26,.1f}   {count}: "
               + ", ".join(map(str, what)))  # fmt: skip
     for number, unit, scale in (
         ("seconds", "s: a checkpoint", 1),
         ("instant_us", "us: the instant", 1),
-        ("longest_us", "us: the longest hold", 1),
+        ("longest_us", "us: the longest hold of the writer", 1),
+        ("helped_us", "us: the longest part that a push saved", 1),
+        ("helped", "parts that pushes saved", 1),
         ("extra_share", "% of the state: extra memory", 100),
     ):
         print(f"{max(each[number] for each in turns) * scale:>14,.2f} {unit}, at most of {TURNS}")
