@@ -10,7 +10,7 @@ import fastfeat as ff
 from fastfeat import Engine, Stream, col, count
 
 FIXTURES = Path(__file__).parent / "fixtures" / "checkpoints"
-VERSION = "v3"
+VERSION = "v4"
 OFFSETS = {"payments": {"0": 12, "1": 7}, "logins": 3}
 PAYMENTS = Stream(
     "payments",

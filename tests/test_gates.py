@@ -64,7 +64,10 @@ MEASURED_BY = {
     ("increment_batch", "replay_us"): "test_checkpoint.py::test_increments",
     ("restore_batch", "ratio_to_read"): "test_checkpoint.py::test_restore",
     ("while_written_online", "p99_9_us"): "test_checkpoint.py::test_while_written",
+    ("while_written_online", "p99_9_ratio"): "test_checkpoint.py::test_while_written",
+    ("while_written_online", "longest_used_us"): "test_checkpoint.py::test_while_written",
     ("while_written_online", "longest_share"): "test_checkpoint.py::test_while_written",
+    ("while_written_online", "instant_us"): "test_checkpoint.py::test_while_written",
 }
 HELD = [(name, number, limit) for name, limits in tomllib.loads((BENCHES / "gates.toml").read_text()).items()
         if isinstance(limits, dict) for number, limit in limits.items()]  # fmt: skip

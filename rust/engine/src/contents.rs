@@ -1,5 +1,7 @@
 //! What the state keeps of one key, for people.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
@@ -29,21 +31,21 @@ impl Engine {
     ///
     /// # Errors
     /// A sentence: no table has such a key, or a value is none of its column.
-    pub fn contents(&self, given: &[(String, String)]) -> Result<Vec<KeyContents>, String> {
+    pub fn contents(&mut self, given: &[(String, String)]) -> Result<Vec<KeyContents>, String> {
         let mut found = Vec::new();
-        for (shards, plan) in self.tables.iter().zip(&self.plan.tables) {
+        let whole_plan = Arc::clone(&self.plan);
+        for (index, plan) in whole_plan.tables.iter().enumerate() {
             let values: Option<Vec<&str>> = plan
                 .key()
                 .map(|name| given.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()))
                 .collect();
             let Some(values) = values.filter(|values| values.len() == given.len()) else { continue };
-            let stream = &self.plan.streams[plan.stream];
-            let index = found_index(&self.plan.tables, plan);
+            let stream = &whole_plan.streams[plan.stream];
             let write = stream.writes.iter().find(|write| write.table == index).expect("a stream writes its tables");
             let bytes = key_bytes(&write.key, &values)?;
             let key = Key::of(&bytes);
-            let table = shards.of(key.hash);
-            let reference = table.find(key);
+            let reference = self.tables[index].of_mut(key.hash).find(plan, key, &self.interner);
+            let table = self.tables[index].of(key.hash);
             let mut events = Vec::new();
             let has_past = reference.is_some_and(|reference| {
                 table.each_event(plan, reference, |run, index| {
@@ -81,10 +83,6 @@ impl Engine {
             Shown::List(values) => values.iter().map(|value| self.plain(value)).collect(),
         }
     }
-}
-
-fn found_index(tables: &[crate::plan::TablePlan], wanted: &crate::plan::TablePlan) -> usize {
-    tables.iter().position(|table| std::ptr::eq(table, wanted)).expect("it is one of them")
 }
 
 /// The bytes of a key whose parts are given as texts.

@@ -295,6 +295,7 @@ impl Engine {
             self.spilling.as_ref().map_or((0, 0, 0), |spilling| spilling.told());
         Stats {
             keys: (0..self.tables.len()).map(|table| self.keys_of(table)).sum(),
+            asleep_keys: self.tables.iter().map(|table| table.keys_asleep() as u64).sum(),
             spilled_keys,
             spilled_bytes,
             spill_file_bytes,
@@ -372,7 +373,8 @@ impl Engine {
             let keyed = key::encode(&write.key, event, keys);
             let hash = key::hash(&keys[start..]);
             let key = Key { hash, bytes: &keys[start..] };
-            let found = if keyed { self.tables[write.table].of(hash).find(key) } else { None };
+            let table = self.tables[write.table].of_mut(hash);
+            let found = if keyed { table.find(&plan.tables[write.table], key, &self.interner) } else { None };
             located.push(Located { hash, start, end: keys.len(), found, keyed });
         }
         for (write, located) in plan_stream.writes.iter().zip(located.iter()) {
@@ -439,7 +441,7 @@ impl Engine {
             let keyed = key::encode(&read.key, event, keys);
             let key = Key::of(&keys[start..]);
             let table = self.tables[read.table].of_mut(key.hash);
-            let found = if keyed { table.find(key) } else { None };
+            let found = if keyed { table.find(&plan.tables[read.table], key, &self.interner) } else { None };
             let question = Question {
                 plan: &plan.tables[read.table],
                 read,

@@ -159,7 +159,7 @@ impl<'a> Play<'a> {
         let run = Run::new(&self.record, self.table.shape, 1, 1);
         let bytes = &self.keys[key];
         let key = Key { hash: key::hash(bytes), bytes };
-        let found = self.state.find(key);
+        let found = self.state.find_here(key);
         for read in &self.table.reads {
             let question = Question {
                 plan: self.table,

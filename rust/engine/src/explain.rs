@@ -94,7 +94,7 @@ impl Engine {
         let keyed = key::encode(&read.key, event, &mut bytes);
         let key = Key::of(&bytes);
         let table = self.tables[read.table].of_mut(key.hash);
-        let found = if keyed { table.find(key) } else { None };
+        let found = if keyed { table.find(table_plan, key, &self.interner) } else { None };
         let question = question(table_plan, read, at, plan.ticks_per_second);
         let (columns, mask) = reads(&table_plan.lanes[lane.lane]);
         let (mut events, mut left) = (Vec::new(), Vec::new());

@@ -87,6 +87,11 @@ impl KeyIndex {
         let short = hash as u32;
         let number = self.shard(hash);
         let shard = &mut self.shards[number];
+        self.len += 1;
+        if shard.len() < shard.capacity() {
+            shard.insert_unique(spread(short), (short, reference), |&(h, _)| spread(h));
+            return;
+        }
         let before = shard.allocation_size();
         make_room(shard);
         shard.insert_unique(spread(short), (short, reference), |&(h, _)| spread(h));
@@ -95,7 +100,6 @@ impl KeyIndex {
             self.bytes = self.bytes + heap(after) - heap(before);
             self.largest = self.largest.max(after);
         }
-        self.len += 1;
     }
 
     /// The state of a key has moved.

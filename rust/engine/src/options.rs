@@ -17,11 +17,24 @@ pub struct Options {
     pub idle_after: Option<i64>,
     /// How many late events are listed.
     pub late_events_max: usize,
+    /// From a checkpoint of so many bytes or more keys are made when something first has to do with them, not all before the first event. Not where
+    /// memory has a limit.
+    pub sleeping_from_bytes: u64,
 }
+
+/// Of smaller files all keys are made within some milliseconds.
+const SLEEPING_FROM_BYTES: u64 = 8 << 20;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_limit: None, on_limit: OnLimit::Error, spill: None, idle_after: None, late_events_max: 1_000 }
+        Self {
+            memory_limit: None,
+            on_limit: OnLimit::Error,
+            spill: None,
+            idle_after: None,
+            late_events_max: 1_000,
+            sleeping_from_bytes: SLEEPING_FROM_BYTES,
+        }
     }
 }
 

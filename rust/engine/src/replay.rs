@@ -175,13 +175,13 @@ impl Engine {
         for (place, &Ready { table: number, event, mark, words, .. }) in ready.iter().enumerate() {
             if let Some(next) = ready.get(place + AHEAD) {
                 let table = self.tables[next.table].of(next.hash);
-                table.warm(table.find(key_of(place + AHEAD)));
+                table.warm(table.find_here(key_of(place + AHEAD)));
             }
             let key = key_of(place);
             self.fetch_one(plan, number, key)?;
             let (shards, table_plan) = (&mut self.tables[number], &plan.tables[number]);
             let table = shards.of_mut(key.hash);
-            let found = table.find(key);
+            let found = table.find(table_plan, key, &self.interner);
             let record = &records[words..][..table_plan.shape.words_of(1)];
             let record = Run::new(record, table_plan.shape, 1, 1);
             table.store(table_plan, found, key, record, mark, &mut self.interner);

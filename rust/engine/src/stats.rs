@@ -25,6 +25,8 @@ pub struct Stats {
     pub expired: u64,
     /// Keys that left because the memory limit was reached.
     pub evicted: u64,
+    /// Keys that sleep, among those with state: nothing has had to do with them since they were read from a checkpoint.
+    pub asleep_keys: u64,
     /// Keys that are on disk, among those with state.
     pub spilled_keys: u64,
     /// Bytes of them there.

@@ -4,6 +4,7 @@ mod stopping;
 
 use std::sync::Arc;
 
+use fastfeat_engine::checkpoint::FORMAT_VERSION;
 use fastfeat_engine::engine::{Engine, OnLimit, Options};
 use fastfeat_engine::plan::Plan;
 use proptest::prelude::*;
@@ -173,6 +174,21 @@ fn joined(preamble: &[u8], sections: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
+#[test]
+fn a_key_that_is_there_twice_is_damage_whether_keys_sleep_or_not() {
+    let (plan, engine) = small();
+    let whole = bytes(&engine);
+    let mut found = sections(&whole);
+    let keys = found.iter_mut().find(|section| section.0[0] == 7).expect("there are keys");
+    let again = keys.1[8..].to_vec();
+    keys.1.extend(again);
+    let twice = joined(&whole[..12], &found);
+    for by in [(1, false), (1, true), (2, false), (2, true)] {
+        let refused = read_by(&plan, by, &twice).expect_err("a key is there twice");
+        assert!(refused.contains("a key of a table is there twice, or too long"), "{refused}");
+    }
+}
+
 /// Damage that no checksum finds: nothing may panic or ask for memory without end.
 #[test]
 fn payloads_with_right_checksums_and_wrong_bytes_never_panic() {
@@ -198,14 +214,17 @@ fn payloads_with_right_checksums_and_wrong_bytes_never_panic() {
 }
 
 fn restored_anyhow(plan: &Arc<Plan>, bytes: &[u8]) -> Result<Engine, String> {
-    let threads = [1, 1, 1, 1, 1, 1, 2, 3][bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>() % 8];
-    Engine::read_checkpoint(plan, Options::default(), threads, &mut &bytes[..], bytes.len() as u64, "memory")
+    let number = bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>();
+    let threads = [1, 1, 1, 1, 1, 1, 2, 3][number % 8];
+    let options = Options { sleeping_from_bytes: [0, u64::MAX][number / 8 % 2], ..Options::default() };
+    Engine::read_checkpoint(plan, options, threads, &mut &bytes[..], bytes.len() as u64, "memory")
         .map(|read| read.0)
         .map_err(|error| error.to_string())
 }
 
-fn read_by(plan: &Arc<Plan>, threads: usize, bytes: &[u8]) -> Result<Engine, String> {
-    Engine::read_checkpoint(plan, Options::default(), threads, &mut &bytes[..], bytes.len() as u64, "memory")
+fn read_by(plan: &Arc<Plan>, (threads, sleep): (usize, bool), bytes: &[u8]) -> Result<Engine, String> {
+    let options = Options { sleeping_from_bytes: if sleep { 0 } else { u64::MAX }, ..Options::default() };
+    Engine::read_checkpoint(plan, options, threads, &mut &bytes[..], bytes.len() as u64, "memory")
         .map(|read| read.0)
         .map_err(|error| error.to_string())
 }
@@ -226,14 +245,15 @@ fn how_many_threads_read_changes_nothing() {
         section.1.truncate(section.1.len() - 1);
     }
     let damaged = joined(&whole[..12], &damaged);
-    let told = read_by(&plan, 1, &damaged).expect_err("sections that end too early");
-    for threads in 1..6 {
-        let read = read_by(&plan, threads, &whole).expect("what was written is read");
-        assert!(bytes(&read) == whole, "{threads} threads come to the same state");
-        assert_eq!(read.stats().state_bytes, read_by(&plan, 1, &whole).expect("read").stats().state_bytes);
-        let read = read_by(&plan, threads, &elsewhere).expect("no shard is wrong");
-        assert!(bytes(&read) == whole, "{threads} threads put keys where they belong");
-        assert_eq!(read_by(&plan, threads, &damaged).expect_err("damage"), told, "{threads} threads");
+    let told = read_by(&plan, (1, false), &damaged).expect_err("sections that end too early");
+    for by in (1..6).flat_map(|threads| [(threads, false), (threads, true)]) {
+        let read = read_by(&plan, by, &whole).expect("what was written is read");
+        assert!(bytes(&read) == whole, "{by:?} threads come to the same state");
+        let alone = read_by(&plan, (1, by.1), &whole).expect("read").stats();
+        assert_eq!((read.stats().state_bytes, read.stats().asleep_keys > 0), (alone.state_bytes, by.1));
+        let read = read_by(&plan, by, &elsewhere).expect("no shard is wrong");
+        assert!(bytes(&read) == whole, "{by:?} threads put keys where they belong");
+        assert_eq!(read_by(&plan, by, &damaged).expect_err("damage"), told, "{by:?} threads");
     }
 }
 
@@ -287,9 +307,10 @@ fn another_clock_is_refused_by_name_and_the_same_one_is_not() {
 fn another_format_is_refused_by_number() {
     let (plan, engine) = small();
     let mut bytes = bytes(&engine);
-    bytes[8] = 4;
+    bytes[8] = FORMAT_VERSION as u8 + 1;
     let refused = restored(&plan, Options::default(), &bytes).expect_err("a later format");
-    assert!(refused.contains("its format is 4, and this release"), "{refused}");
+    let told = format!("its format is {}, and this release", FORMAT_VERSION + 1);
+    assert!(refused.contains(&told), "{refused}");
     let refused = restored(&plan, Options::default(), b"PK\x03\x04 something else").expect_err("no checkpoint");
     assert!(refused.contains("it does not begin as a checkpoint"), "{refused}");
 }

@@ -97,7 +97,8 @@ impl Case {
     }
 
     fn restore(&self, disk: &MemoryDisk) -> Result<(Engine, usize), CheckpointError> {
-        let restored = Engine::restore_from(disk, &self.plan, &Options::default(), Path::new(FOLDER))?;
+        let options = Options { sleeping_from_bytes: 0, ..Options::default() };
+        let restored = Engine::restore_from(disk, &self.plan, &options, Path::new(FOLDER))?;
         let offsets: serde_json::Value = serde_json::from_str(&restored.offsets).expect("JSON");
         let steps = offsets["steps"].as_u64().expect("a number") as usize;
         assert!(bytes(&restored.engine) == self.states[steps], "another state than after {steps} steps");

@@ -119,6 +119,7 @@ impl Engine {
             spill: spill_path.map(|folder| Arc::new(LocalSpill::new(folder)) as Arc<dyn SpillDisk>),
             idle_after: idle_after_ns.map(ticks),
             late_events_max,
+            ..Options::default()
         };
         let (core, restored) = match checkpoint {
             None => {
@@ -435,8 +436,8 @@ impl Engine {
     }
 
     /// What the engine has seen and holds: `keys`, `events`, `late`, `invalid`, `refused` (by the memory limit), keys that `expired` or
-    /// were `evicted`, `state_bytes`, keys that are on disk with their bytes and those of the file (`spilled_keys`, `spilled_bytes`,
-    /// `spill_file_bytes`), and `journal_bytes` of events that the next increment of a checkpoint takes; under `streams` the counts and the
+    /// were `evicted`, `state_bytes`, keys that sleep since a restore (`asleep_keys`) or are on disk, with their bytes and those of the
+    /// file (`spilled_keys`, `spilled_bytes`, `spill_file_bytes`), and `journal_bytes` of events that the next increment of a checkpoint takes; under `streams` the counts and the
     /// `newest` time of each stream, and under `lookups` the rows, bytes and misses of each lookup and how often it was given a table.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let work = self.work()?;
@@ -460,6 +461,7 @@ impl Engine {
         stats.set_item("expired", core.expired)?;
         stats.set_item("evicted", core.evicted)?;
         stats.set_item("state_bytes", core.state_bytes)?;
+        stats.set_item("asleep_keys", core.asleep_keys)?;
         stats.set_item("spilled_keys", core.spilled_keys)?;
         stats.set_item("spilled_bytes", core.spilled_bytes)?;
         stats.set_item("spill_file_bytes", core.spill_file_bytes)?;

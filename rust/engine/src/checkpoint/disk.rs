@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Ends the names of files that are being written.
 const TEMPORARY: &str = ".part";
 const BUFFER_BYTES: usize = 1 << 18;
+/// Sections are read past it, into where they stay.
+const READ_BYTES: usize = 1 << 13;
 
 /// What a file that is put whole may take the place of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,10 +182,10 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A file to read in large pieces, and how many bytes it has.
+/// A file to read, what is small of it in pieces, and how many bytes it has.
 pub(super) fn open(disk: &dyn Disk, path: &Path) -> io::Result<(impl Read, u64)> {
     let (file, length) = disk.open(path)?;
-    Ok((BufReader::with_capacity(BUFFER_BYTES, file), length))
+    Ok((BufReader::with_capacity(READ_BYTES, file), length))
 }
 
 /// All of a small text; a longer one is an error.

@@ -5,13 +5,15 @@ use crate::encode::{Encode, Input};
 /// The first bytes of every checkpoint.
 pub(super) const MAGIC: [u8; 8] = *b"fastfeat";
 /// Raised with every change of the bytes. Releases write this one.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 /// The oldest that they open; a file of another is refused by name.
 pub(super) const OLDEST_VERSION: u32 = 1;
 /// Since then tables are shards.
 pub(super) const SHARDED_VERSION: u32 = 2;
 /// Since then keys and texts come in any order.
 pub(super) const UNORDERED_VERSION: u32 = 3;
+/// Since then keys say how many bytes they are, and may sleep.
+pub(super) const SLEEPING_VERSION: u32 = 4;
 /// Magic and version.
 pub(super) const PREAMBLE_BYTES: usize = 12;
 /// Kind, codec, two zeros, number, length, checksum of the payload, checksum of these.

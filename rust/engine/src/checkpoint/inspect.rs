@@ -249,6 +249,6 @@ fn keys(
         }
     };
     let options = Options { idle_after: file.idle_after_ticks, ..Options::default() };
-    let restored = Engine::restore_from(disk, &plan, &options, path)?;
+    let mut restored = Engine::restore_from(disk, &plan, &options, path)?;
     restored.engine.contents(key).or_else(|message| fault(path, CheckpointFault::Refused, message))
 }

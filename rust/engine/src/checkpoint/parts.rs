@@ -7,7 +7,7 @@ use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-use super::format::Kind;
+use super::format::{Kind, SECTION_BYTES};
 use super::pages::Pages;
 use super::sections::{Fault, Reader, broken, broken_in, damaged, spilled};
 use super::steps;
@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::plan::{Plan, TablePlan};
 use crate::state::interner::{Interner, Numbers, Texts};
 use crate::state::shards::{SHARD_BITS, Shards, shard_of};
-use crate::state::table::{Loading, Table};
+use crate::state::table::{Laid, Loading, Table, next_key};
 
 /// Sections of so many bytes may wait for their shards, beside those that the threads have to have to be busy.
 const WAITING_BYTES: u64 = 8 << 20;
@@ -61,6 +61,24 @@ enum What {
 impl Part {
     fn content(&self) -> Input<'_> {
         Input::new(&self.payload[self.at..])
+    }
+
+    /// Gives keys that are to sleep to their shard, of so many; what it has not taken is still there.
+    fn lay(
+        &mut self,
+        plan: &TablePlan,
+        shard: &mut Table,
+        (own, count): (usize, usize),
+        texts: &mut Texts<'_>,
+        taken: &mut Taken,
+    ) -> Result<(), Broken> {
+        let bytes = (std::mem::take(&mut self.payload), self.at);
+        let is_own = |hash| shard_of(hash, count - 1) == own;
+        self.at = 0;
+        if let Laid::Before(at, rest) = shard.lay(plan, &mut taken.loading, bytes, is_own, texts)? {
+            (self.at, self.payload) = (at, rest);
+        }
+        Ok(())
     }
 
     fn kind(&self) -> Kind {
@@ -129,11 +147,12 @@ struct Taken {
     listed: u64,
 }
 
-/// Reads all keys of all tables, and when they are looked at; each has so many.
+/// Reads all keys of all tables, and when they are looked at; each has so many. With texts that have the numbers here
+/// that they have there keys may sleep.
 pub(super) fn read(
     engine: &mut Engine,
     wanted: &[u64],
-    numbers: &Numbers,
+    (numbers, sleep): (&Numbers, bool),
     threads: usize,
     sections: &mut Reader<'_>,
 ) -> Result<(), Fault> {
@@ -146,14 +165,14 @@ pub(super) fn read(
     let mut pages = (engine.options.memory_limit.is_none() && left >= THREADS_BYTES_MIN).then(|| Pages::begin(left));
     let is_sharded = |part: &Part| part.of as usize == engine.tables[part.table].count() && part.of > 1;
     if threads > 1 && engine.spilling.is_none() && first.as_ref().is_some_and(is_sharded) {
-        let left = side_by_side(engine, plan, first, &mut parts, numbers, (threads, pages), &mut taken)?;
-        for part in left {
-            take_in(engine, plan, &part, numbers, &mut taken)?;
+        let left = side_by_side(engine, plan, first, &mut parts, (numbers, sleep), (threads, pages), &mut taken)?;
+        for mut part in left {
+            take_in(engine, plan, &mut part, (numbers, sleep), &mut taken)?;
         }
     } else {
-        while let Some(part) = first {
+        while let Some(mut part) = first {
             pages.iter_mut().for_each(|pages| pages.prepare(part.payload.len()));
-            take_in(engine, plan, &part, numbers, &mut taken)?;
+            take_in(engine, plan, &mut part, (numbers, sleep), &mut taken)?;
             first = parts.next(part.payload)?;
         }
     }
@@ -168,19 +187,35 @@ pub(super) fn read(
 }
 
 /// Takes in a section on this thread, whatever shards its keys belong to here.
-fn take_in(engine: &mut Engine, plan: &Plan, part: &Part, numbers: &Numbers, taken: &mut [Taken]) -> Result<(), Fault> {
-    let (index, mut input) = (part.table, part.content());
+fn take_in(
+    engine: &mut Engine,
+    plan: &Plan,
+    part: &mut Part,
+    (numbers, sleep): (&Numbers, bool),
+    taken: &mut [Taken],
+) -> Result<(), Fault> {
+    let index = part.table;
     let (table_plan, taken) = (&plan.tables[index], &mut taken[index]);
     match part.what {
         What::Keys => {
+            let shards = &mut engine.tables[index];
+            let count = shards.count();
+            if sleep && part.of as usize == count && part.shard < part.of {
+                let own = part.shard as usize;
+                let texts = &mut Texts::Used(&mut engine.interner, numbers);
+                let laid = part.lay(table_plan, shards.shard_mut(own), (own, count), texts, taken);
+                broken(Kind::Keys, laid)?;
+            }
+            let mut input = part.content();
             while input.left() > 0 {
-                let (table, texts) = (&mut engine.tables[index], &mut Texts::Used(&mut engine.interner, numbers));
-                broken(Kind::Keys, table.load_key(table_plan, &mut taken.loading, &mut input, texts))?;
+                let texts = &mut Texts::Used(&mut engine.interner, numbers);
+                let loaded = engine.tables[index].load_key(table_plan, &mut taken.loading, &mut input, texts);
+                broken(Kind::Keys, loaded)?;
                 engine.spill_loaded(plan).map_err(spilled)?;
             }
         }
         What::Steps { step_ticks, same_hashes } => {
-            let table = &mut engine.tables[index];
+            let (table, mut input) = (&mut engine.tables[index], part.content());
             table.resume_steps((part.shard as usize, part.of as usize), step_ticks);
             if same_hashes {
                 let listed = steps::each(&mut input, |begin, hash| table.look_again(table_plan, hash, Some(begin)));
@@ -193,8 +228,8 @@ fn take_in(engine: &mut Engine, plan: &Plan, part: &Part, numbers: &Numbers, tak
 
 /// What a thread that has shards sends back.
 enum Back {
-    /// A buffer that is free again.
-    Free(Vec<u8>),
+    /// So many bytes have been taken in, and a buffer is free again.
+    Free(u64, Vec<u8>),
     /// The rest of a section, which another shard has to take in.
     Left(usize, Part),
     /// Damage, in the section of this number.
@@ -208,6 +243,7 @@ struct Owner<'a> {
     shards: Vec<Vec<Option<&'a mut Table>>>,
     texts: &'a Interner,
     numbers: &'a Numbers,
+    sleep: bool,
     /// How often each text is used.
     uses: Vec<u64>,
     taken: Vec<Taken>,
@@ -216,9 +252,12 @@ struct Owner<'a> {
 impl Owner<'_> {
     fn serve(mut self, inbox: Receiver<(usize, Part)>, outbox: Sender<Back>) -> (Vec<u64>, Vec<Taken>) {
         for (number, mut part) in inbox {
-            self.pages.iter_mut().for_each(|pages| pages.prepare(part.payload.len()));
-            let back = match self.take_in(&part) {
-                Ok(None) => Back::Free(part.payload),
+            let bytes = part.payload.len();
+            // Of keys that sleep only the largest are made.
+            let made = if self.sleep { bytes / 8 } else { bytes };
+            self.pages.iter_mut().for_each(|pages| pages.prepare(made));
+            let back = match self.take_in(&mut part) {
+                Ok(None) => Back::Free(bytes as u64, part.payload),
                 Ok(Some(left)) => {
                     part.at = part.payload.len() - left;
                     Back::Left(number, part)
@@ -233,21 +272,26 @@ impl Owner<'_> {
     }
 
     /// How many bytes are left at its end, if another shard has to take those in.
-    fn take_in(&mut self, part: &Part) -> Result<Option<usize>, Broken> {
-        let (plan, mut input): (&TablePlan, _) = (&self.plan.tables[part.table], part.content());
+    fn take_in(&mut self, part: &mut Part) -> Result<Option<usize>, Broken> {
+        let plan: &TablePlan = &self.plan.tables[part.table];
         let (shards, taken) = (&mut self.shards[part.table], &mut self.taken[part.table]);
         let (own, count) = (part.shard as usize, shards.len());
-        let Some(table) = &mut shards[own] else { return Ok(Some(input.left())) };
+        let Some(table) = &mut shards[own] else { return Ok(Some(part.content().left())) };
+        let mut input = part.content();
+        let texts = &mut Texts::Counted(self.texts, self.numbers, &mut self.uses);
         match part.what {
+            What::Keys if self.sleep => {
+                part.lay(plan, table, (own, count), texts, taken)?;
+                return Ok(Some(part.content().left()).filter(|&left| left > 0));
+            }
             What::Keys => {
-                let texts = &mut Texts::Counted(self.texts, self.numbers, &mut self.uses);
                 while input.left() > 0 {
                     let before = input.left();
-                    let (hash, key) = Shards::next_key(&mut input)?;
-                    if shard_of(hash, count - 1) != own {
+                    let (key, rest) = next_key(&mut input)?;
+                    if shard_of(key.hash, count - 1) != own {
                         return Ok(Some(before));
                     }
-                    table.load_key(plan, &mut taken.loading, (hash, key), &mut input, texts)?;
+                    table.load_key(plan, &mut taken.loading, (key, rest), &mut input, texts)?;
                 }
             }
             What::Steps { step_ticks, same_hashes } => {
@@ -274,7 +318,7 @@ fn side_by_side(
     plan: &Plan,
     first: Option<Part>,
     parts: &mut Parts<'_, '_>,
-    numbers: &Numbers,
+    (numbers, sleep): (&Numbers, bool),
     (threads, pages): (usize, Option<Pages>),
     taken: &mut [Taken],
 ) -> Result<Vec<Part>, Fault> {
@@ -287,19 +331,27 @@ fn side_by_side(
             lent[number % threads][table][number] = Some(shard);
         }
     }
-    let (texts, uses) = (&engine.interner, vec![0; numbers.texts() as usize]);
+    let (texts, uses) = (&engine.interner, vec![0; engine.interner.len()]);
     let outcome = thread::scope(|scope| {
         let (outbox, back) = mpsc::channel();
         let serve = |shards| {
             let taken = counts.iter().map(|_| Taken::default()).collect();
-            let owner = Owner { plan, pages, shards, texts, numbers, uses: uses.clone(), taken };
+            let owner = Owner { plan, pages, shards, texts, numbers, sleep, uses: uses.clone(), taken };
             let ((inbox, receiver), outbox) = (mpsc::channel(), outbox.clone());
             (inbox, scope.spawn(move || owner.serve(receiver, outbox)))
         };
         let (inboxes, handles): (Vec<_>, Vec<_>) = lent.into_iter().map(serve).unzip();
         drop(outbox);
-        let mut hand_out =
-            HandOut { counts: &counts, inboxes, back, waiting: 0, waiting_max, spare: Vec::new(), left: Vec::new() };
+        let mut hand_out = HandOut {
+            counts: &counts,
+            pages: pages.filter(|_| sleep),
+            inboxes,
+            back,
+            waiting: 0,
+            waiting_max,
+            spare: Vec::new(),
+            left: Vec::new(),
+        };
         let read = hand_out.all(first, parts);
         let left = hand_out.end(read);
         let taken: Vec<_> = handles
@@ -310,7 +362,7 @@ fn side_by_side(
     });
     let (left, done) = outcome?;
     for (uses, done) in done {
-        engine.interner.hold_all(&uses);
+        broken(Kind::Keys, engine.interner.hold_all(&uses))?;
         for (taken, done) in taken.iter_mut().zip(done) {
             taken.loading.hashes.extend(done.loading.hashes);
             taken.listed += done.listed;
@@ -322,6 +374,8 @@ fn side_by_side(
 /// The thread that takes sections off the file.
 struct HandOut<'a> {
     counts: &'a [usize],
+    /// Where what it reads stays.
+    pages: Option<Pages>,
     inboxes: Vec<Sender<(usize, Part)>>,
     back: Receiver<Back>,
     /// Bytes that have been handed out and not come back.
@@ -348,6 +402,7 @@ impl HandOut<'_> {
             while let Some(back) = self.next_back() {
                 self.take_back(back)?;
             }
+            self.pages.iter_mut().for_each(|pages| pages.prepare(SECTION_BYTES));
             next = parts.next(self.spare.pop().unwrap_or_default()).map_err(|fault| (number, fault))?;
         }
         Ok(())
@@ -360,9 +415,9 @@ impl HandOut<'_> {
 
     fn take_back(&mut self, back: Back) -> Result<(), (usize, Fault)> {
         match back {
-            Back::Free(buffer) => {
-                self.waiting -= buffer.len() as u64;
-                self.spare.push(buffer);
+            Back::Free(bytes, buffer) => {
+                self.waiting -= bytes;
+                self.spare.extend(Some(buffer).filter(|buffer| buffer.capacity() > 0));
                 Ok(())
             }
             Back::Left(number, part) => {

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::changes::changes;
-use super::format::{Kind, SHARDED_VERSION, UNORDERED_VERSION};
+use super::format::{Kind, SHARDED_VERSION, SLEEPING_VERSION, UNORDERED_VERSION};
 use super::layout::layout;
 use super::parts;
 use super::sections::{Fault, Reader, Sealed, broken, damaged, refused, spilled};
@@ -15,7 +15,7 @@ use crate::encode::{Broken, Input};
 use crate::engine::{Engine, Options};
 use crate::late::LateRecord;
 use crate::plan::{Changes, Plan, SEMANTICS_VERSION};
-use crate::state::interner::{Numbers, Texts};
+use crate::state::interner::{Interner, Numbers, Texts};
 use crate::state::table::Loading;
 use crate::window::zone;
 
@@ -68,18 +68,26 @@ pub(super) fn read(
     if announced.texts > length / TEXT_BYTES_MIN {
         return damaged(format!("{} texts are announced in a file of {length} bytes", announced.texts));
     }
+    let mut texts = Told::default();
+    let may_sleep = sections.version >= SLEEPING_VERSION
+        && engine.options.memory_limit.is_none()
+        && length >= engine.options.sleeping_from_bytes;
+    texts.read(&mut engine.interner, announced.texts, may_sleep, &mut sections)?;
+    let Told { numbers, keys_sleep } = &texts;
     // Where memory has a limit, it is to be asked for as keys come.
     if engine.options.memory_limit.is_none() {
         let most = sections.left() / KEY_BYTES_MIN;
-        engine.tables.iter_mut().zip(&announced.keys).for_each(|(table, &keys)| table.reserve(keys.min(most)));
+        engine.tables.iter_mut().zip(&announced.keys).for_each(|(table, &keys)| match keys.min(most) {
+            keys if *keys_sleep => table.reserve_asleep(keys),
+            keys => table.reserve(keys),
+        });
     }
-    let numbers = texts(&mut engine, announced.texts, &mut sections)?;
     if sections.version < UNORDERED_VERSION {
         for (index, &wanted) in announced.keys.iter().enumerate() {
-            ordered_keys(&mut engine, index, wanted, &numbers, &mut sections)?;
+            ordered_keys(&mut engine, index, wanted, numbers, &mut sections)?;
         }
     } else {
-        parts::read(&mut engine, &announced.keys, &numbers, threads, &mut sections)?;
+        parts::read(&mut engine, &announced.keys, (numbers, *keys_sleep), threads, &mut sections)?;
     }
     if let Some(text) = engine.interner.unused() {
         let text: String = text.chars().take(40).collect();
@@ -229,23 +237,64 @@ pub(super) fn counters(engine: &mut Engine, payload: &[u8]) -> Result<Announced,
     Ok(Announced { texts, keys })
 }
 
-fn texts(engine: &mut Engine, wanted: u64, sections: &mut Reader<'_>) -> Result<Numbers, Fault> {
-    let is_numbered = sections.version >= UNORDERED_VERSION;
-    let mut numbers = Numbers::default();
-    loop {
-        sections.expect(Kind::Texts, 0)?;
-        let mut input = Input::new(&sections.payload);
-        while input.left() > 0 {
-            let there = if is_numbered { broken(Kind::Texts, input.read())? } else { numbers.texts() as u32 };
-            let text = broken(Kind::Texts, input.text())?;
-            let here = engine.interner.load(text);
-            if !numbers.add(there, here, wanted) || numbers.texts() > wanted || u64::from(here) + 1 != numbers.texts() {
-                return damaged("a text or its number is there twice, or more than were announced".to_owned());
+/// The texts of a file.
+#[derive(Default)]
+struct Told {
+    numbers: Numbers,
+    /// They have the numbers here that they have in the file: keys are right as they are there.
+    keys_sleep: bool,
+}
+
+impl Told {
+    /// Reads so many; with the numbers that they have there where keys may sleep.
+    fn read(
+        &mut self,
+        interner: &mut Interner,
+        wanted: u64,
+        may_sleep: bool,
+        sections: &mut Reader<'_>,
+    ) -> Result<(), Fault> {
+        let version = sections.version;
+        self.keys_sleep = may_sleep;
+        loop {
+            sections.expect(Kind::Texts, 0)?;
+            let mut input = Input::new(&sections.payload);
+            while input.left() > 0 {
+                let told = self.read_one(interner, version, wanted, &mut input);
+                if !broken(Kind::Texts, told)? {
+                    return damaged("a text or its number is there twice, or more than were announced".to_owned());
+                }
+            }
+            if self.numbers.texts() == wanted {
+                break;
             }
         }
-        if numbers.texts() == wanted {
-            return Ok(numbers);
+        if may_sleep {
+            interner.settle();
         }
+        Ok(())
+    }
+
+    /// False where a text, or its number, was there before.
+    fn read_one(
+        &mut self,
+        interner: &mut Interner,
+        version: u32,
+        wanted: u64,
+        input: &mut Input<'_>,
+    ) -> Result<bool, Broken> {
+        let there = if version >= UNORDERED_VERSION { input.read()? } else { self.numbers.texts() as u32 };
+        let text = input.text()?;
+        let texts = interner.texts();
+        let is_near = Numbers::is_near(there, wanted);
+        let here = if self.keys_sleep && is_near && interner.load_at(there, text) {
+            there
+        } else {
+            self.keys_sleep = false;
+            interner.load(text)
+        };
+        let is_new = interner.texts() > texts;
+        Ok(self.numbers.add(there, here, wanted) && self.numbers.texts() <= wanted && is_new)
     }
 }
 

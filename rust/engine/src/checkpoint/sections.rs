@@ -178,13 +178,17 @@ impl<'a> Reader<'a> {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.ends_early(what),
-            Err(error) => Err(Fault {
-                fault: CheckpointFault::Disk,
-                message: format!(
-                    "it cannot be read at byte {}: {error}; try again, or give the path of an older one",
-                    self.at
-                ),
-            }),
+            Err(error) => Err(self.unreadable(&error)),
+        }
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Fault {
+        Fault {
+            fault: CheckpointFault::Disk,
+            message: format!(
+                "it cannot be read at byte {}: {error}; try again, or give the path of an older one",
+                self.at
+            ),
         }
     }
 
@@ -206,10 +210,14 @@ impl<'a> Reader<'a> {
         if header.length > self.left() {
             return self.ends_early(&format!("the section `{name}`"));
         }
-        let mut payload = std::mem::take(&mut self.payload);
-        payload.resize(header.length as usize, 0);
-        self.fill(&mut payload, &format!("the section `{name}`"))?;
-        self.payload = payload;
+        self.payload.clear();
+        self.payload.reserve_exact(header.length as usize);
+        let read = (&mut *self.input).take(header.length).read_to_end(&mut self.payload);
+        let whole = read.map_err(|error| self.unreadable(&error))? as u64 == header.length;
+        if !whole {
+            return self.ends_early(&format!("the section `{name}`"));
+        }
+        self.at += header.length;
         if crc32c::crc32c(&self.payload) != header.checksum {
             return damaged(format!(
                 "the section `{name}` at byte {begin} has another checksum than when it was written"

@@ -14,8 +14,8 @@ use super::{fault, refused};
 use crate::engine::Engine;
 use crate::error::{CheckpointError, CheckpointFault};
 
-/// After so many pauses without an event the writer goes on by itself, until one comes.
-const PAUSES_MAX: u32 = 4;
+/// After so many pauses without an event the writer goes on by itself, until one comes: it may be long until the next.
+const PAUSES_MAX: u32 = 1;
 
 /// An engine that others use too. Those who push call `Engine::help_checkpoint` after an event, while they have the engine.
 pub trait Shared {

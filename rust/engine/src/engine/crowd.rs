@@ -241,7 +241,7 @@ impl Crowd {
             part.look_through(table, write.shard_of(located.hash), (number - 1, mark), &write.marks);
             let Part { table: state, texts, .. } = &mut *part;
             let key = Key { hash: located.hash, bytes: &keys[located.start..located.end] };
-            let found = if located.keyed { state.find(key) } else { None };
+            let found = if located.keyed { state.find(table, key, texts) } else { None };
             let run = Run::new(&records[place], table.shape, 1, 1);
             if let Some(read) = own.read {
                 let question = Question {

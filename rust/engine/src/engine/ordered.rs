@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use super::{Engine, Spilling};
 use crate::error::SpillError;
-use crate::state::table::{Loading, Reference, Table, key_in};
+use crate::state::table::{Key, Loading, Reference, Table, UNREADABLE, key_in};
 
 /// So many bytes of a key are kept to sort by.
 const FRONT_BYTES: usize = 16;
@@ -31,10 +31,8 @@ impl Engine {
         mut show: impl FnMut(&Table, Reference) -> Result<(), E>,
     ) -> Result<(), E> {
         let shard = self.tables[index].shard(number);
-        // Keys go to disk where memory has a limit, and there is one shard then.
-        let Some(spilling) = &self.spilling else {
-            return shard.in_order().into_iter().try_for_each(|key| show(shard, key));
-        };
+        // Keys go to disk where memory has a limit, and there is one shard then, and none sleeps.
+        let Some(spilling) = &self.spilling else { return self.each_here((index, shard), show) };
         let mut scratch = Table::new(&self.plan.tables[index], 0, self.options.idle_after, false);
         let mut away = sorted(spilling, index)?.into_iter().peekable();
         for reference in shard.in_order() {
@@ -51,6 +49,32 @@ impl Engine {
         away.try_for_each(|next| self.show_away((index, &next), &mut scratch, &mut show))
     }
 
+    /// The same where none is on disk: those that sleep are made in a table of themselves.
+    fn each_here<E>(
+        &self,
+        (index, shard): (usize, &Table),
+        mut show: impl FnMut(&Table, Reference) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (plan, mut loading) = (&self.plan.tables[index], Loading::default());
+        let mut scratch = Table::new(plan, 0, self.options.idle_after, false);
+        let mut asleep = shard.asleep_in_order().into_iter().map(|place| shard.asleep_at(place)).peekable();
+        let mut show_asleep = |(key, image): (Key<'_>, &[u8]), show: &mut dyn FnMut(&Table, Reference) -> _| {
+            let made = scratch.come_back(plan, &mut loading, image, &self.interner);
+            let reference = made.unwrap_or_else(|broken| panic!("{UNREADABLE}: {broken}"));
+            let shown = show(&scratch, reference);
+            scratch.forget(key.hash, reference);
+            shown
+        };
+        for reference in shard.in_order() {
+            let key = shard.key_of(reference);
+            while let Some(next) = asleep.next_if(|(next, _)| next.bytes < key.as_slice()) {
+                show_asleep(next, &mut show)?;
+            }
+            show(shard, reference)?;
+        }
+        asleep.try_for_each(|next| show_asleep(next, &mut show))
+    }
+
     fn show_away<E: From<SpillError>>(
         &self,
         (index, away): (usize, &Away),
@@ -61,7 +85,7 @@ impl Engine {
         let (plan, mut image, mut loading) = (&self.plan.tables[index], Vec::new(), Loading::default());
         let (_, bytes) = spilling.read(away.unit, &mut image)?;
         // Texts have other numbers in whatever `show` writes, so the key is made as it would be in memory.
-        let Ok(reference) = scratch.come_back(plan, &mut loading, away.hash, bytes, &self.interner) else {
+        let Ok(reference) = scratch.come_back(plan, &mut loading, bytes, &self.interner) else {
             return spilling.rotten(away.unit).map_err(E::from);
         };
         let shown = show(scratch, reference);

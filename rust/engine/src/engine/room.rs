@@ -39,7 +39,7 @@ impl Engine {
         // The key that went may have been one of the event's own.
         for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
             let key = Key { hash: located.hash, bytes: &self.scratch.keys[located.start..located.end] };
-            located.found = if located.keyed { self.tables[write.table].of(key.hash).find(key) } else { None };
+            located.found = if located.keyed { self.tables[write.table].of(key.hash).find_here(key) } else { None };
         }
         Ok(())
     }

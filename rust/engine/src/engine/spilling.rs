@@ -224,7 +224,7 @@ impl Spilling {
         texts: &Interner,
     ) -> Result<Reference, SpillError> {
         let (head, bytes) = self.store.read(unit, &mut self.image)?;
-        let Ok(reference) = table.come_back(plan, &mut self.loading, head.hash, bytes, texts) else {
+        let Ok(reference) = table.come_back(plan, &mut self.loading, bytes, texts) else {
             return self.store.rotten(unit);
         };
         if head.capture < self.capture && self.passing.is_some_and(|passing| u64::from(unit) >= passing.at) {
@@ -379,7 +379,7 @@ impl Engine {
         for (write, located) in plan.streams[stream].writes.iter().zip(&mut self.scratch.located) {
             if located.found.is_some() {
                 let key = Key { hash: located.hash, bytes: &self.scratch.keys[located.start..located.end] };
-                located.found = self.tables[write.table].of(key.hash).find(key);
+                located.found = self.tables[write.table].of(key.hash).find_here(key);
             }
         }
         let is_new = |located: &Located| located.keyed && located.found.is_none();
@@ -418,7 +418,7 @@ impl Engine {
             if key::encode(&read.key, event, keys) {
                 let key = Key { hash: key::hash(&keys[start..]), bytes: &keys[start..] };
                 let (table, table_plan) = (self.tables[read.table].limited(), &plan.tables[read.table]);
-                let found = match table.find(key) {
+                let found = match table.find_here(key) {
                     Some(reference) => Some(reference),
                     None => spilling.bring_back(read.table, table, table_plan, key, &self.interner)?,
                 };
@@ -437,7 +437,7 @@ impl Engine {
         let Some(mut spilling) = self.spilling.take() else { return Ok(()) };
         spilling.pinned.clear();
         let (state, table_plan) = (self.tables[table].limited(), &plan.tables[table]);
-        let found = match state.find(key) {
+        let found = match state.find_here(key) {
             Some(reference) => Ok(Some(reference)),
             None => spilling.bring_back(table, state, table_plan, key, &self.interner),
         };

@@ -60,7 +60,7 @@ impl Numbers {
     /// A number there that is this one here; false where it has been given before. Of a file that has so many texts.
     pub fn add(&mut self, there: u32, here: u32, texts: u64) -> bool {
         self.texts += 1;
-        if u64::from(there) >= texts.saturating_mul(NEAR_SHARE).saturating_add(NEAR_MIN) {
+        if !Self::is_near(there, texts) {
             return there != ABSENT && self.far.insert(there, here).is_none();
         }
         let place = there as usize;
@@ -68,6 +68,11 @@ impl Numbers {
             self.near.resize(place + 1, ABSENT);
         }
         std::mem::replace(&mut self.near[place], here) == ABSENT
+    }
+
+    /// Whether a number there is as small as those of a file that has so many texts mostly are.
+    pub fn is_near(there: u32, texts: u64) -> bool {
+        u64::from(there) < texts.saturating_mul(NEAR_SHARE).saturating_add(NEAR_MIN)
     }
 
     /// How many texts have a number.
@@ -98,9 +103,9 @@ impl Texts<'_> {
     pub fn hold(&mut self, there: u64) -> Result<u32, Broken> {
         let here = u32::try_from(there).ok().and_then(|there| match self {
             Self::Used(_, numbers) | Self::Counted(_, numbers, _) => numbers.here(there),
-            Self::Kept(texts) => Some(there).filter(|&id| (id as usize) < texts.len()),
+            Self::Kept(texts) => Some(there).filter(|&id| texts.knows(id)),
         });
-        let Some(here) = here else { return Err(Broken(format!("an event has text {there}, which is not there"))) };
+        let here = here.ok_or_else(|| not_there(there))?;
         match self {
             Self::Used(texts, _) => texts.hold(here),
             Self::Counted(_, _, uses) => uses[here as usize] += 1,
@@ -108,6 +113,21 @@ impl Texts<'_> {
         }
         Ok(here)
     }
+
+    /// The same of many, which have the numbers here that they have there. That each is there is known once all uses have been taken in.
+    pub fn hold_same(&mut self, texts: impl Iterator<Item = u32>) -> Result<(), Broken> {
+        let Self::Counted(_, _, uses) = self else {
+            return texts.into_iter().try_for_each(|id| self.hold(u64::from(id)).map(drop));
+        };
+        for id in texts {
+            *uses.get_mut(id as usize).ok_or_else(|| not_there(u64::from(id)))? += 1;
+        }
+        Ok(())
+    }
+}
+
+fn not_there(text: u64) -> Broken {
+    Broken(format!("an event has text {text}, which is not there"))
 }
 
 /// No text has this number: it stands for null.
@@ -179,19 +199,22 @@ impl Interner {
                 *self.entry_mut(id) = entry;
                 id
             }
-            None => {
-                if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                    self.chunks.push(Vec::with_capacity(CHUNK));
-                }
-                let before = (self.chunks.len() - 1) * CHUNK;
-                let chunk = self.chunks.last_mut().expect("one with room has been put in");
-                chunk.push(entry);
-                (before + chunk.len() - 1) as u32
-            }
+            None => self.push(entry),
         };
         assert!(id != ABSENT, "the state holds 2^32 - 1 different texts at most");
         self.index.insert(hash, id);
         id
+    }
+
+    /// Puts a text behind the others; its number.
+    fn push(&mut self, entry: Entry) -> u32 {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let before = (self.chunks.len() - 1) * CHUNK;
+        let chunk = self.chunks.last_mut().expect("one with room has been put in");
+        chunk.push(entry);
+        (before + chunk.len() - 1) as u32
     }
 
     /// The number of a text that is now used so many times more.
@@ -246,14 +269,21 @@ impl Interner {
         self.entry_mut(id).uses += 1;
     }
 
-    /// More uses of texts, by their numbers.
-    pub fn hold_all(&mut self, uses: &[u64]) {
+    /// More uses of texts, by their numbers; refused where one of them is not there.
+    pub fn hold_all(&mut self, uses: &[u64]) -> Result<(), Broken> {
         let entries = self.chunks.iter_mut().flatten();
         entries.zip(uses).for_each(|(entry, uses)| entry.uses += uses);
+        let stray = (0..).zip(uses).find(|&(id, &uses)| uses > 0 && !self.is_there(id));
+        stray.map_or(Ok(()), |(id, _)| Err(not_there(u64::from(id))))
+    }
+
+    /// Whether a number has been given out. One that stands in for another does not know better.
+    fn knows(&self, id: u32) -> bool {
+        self.owed.is_some() || (id as usize) < self.len()
     }
 
     /// How many numbers have been given out.
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
@@ -275,6 +305,32 @@ impl Interner {
         id
     }
 
+    /// The same, with this number, where no other text has it and this one has none yet; else false, and nothing has changed. `settle` is to be
+    /// called before anything else is done with the texts.
+    pub fn load_at(&mut self, id: u32, text: &str) -> bool {
+        let hash = key::hash(text.as_bytes());
+        if self.is_there(id) || self.index.find(hash, |id| &*self.entry(id).text == text).is_some() {
+            return false;
+        }
+        while self.len() <= id as usize {
+            self.push(Entry { text: Box::default(), hash: 0, uses: self.turn });
+        }
+        *self.entry_mut(id) = Entry { text: text.into(), hash, uses: self.turn };
+        self.bytes += heap(text.len());
+        self.index.insert(hash, id);
+        true
+    }
+
+    /// Numbers that have been passed over are free.
+    pub fn settle(&mut self) {
+        self.free = (0..self.len() as u32).rev().filter(|&id| !self.is_there(id)).collect();
+    }
+
+    /// Whether a number is that of a text, used or not.
+    fn is_there(&self, id: u32) -> bool {
+        (id as usize) < self.len() && self.index.find(self.entry(id).hash, |other| other == id).is_some()
+    }
+
     /// How many texts are in use.
     pub fn texts(&self) -> usize {
         self.index.keys()
@@ -282,13 +338,13 @@ impl Interner {
 
     /// A text that nothing uses.
     pub fn unused(&self) -> Option<&str> {
-        self.chunks.iter().flatten().find(|entry| !entry.is_used()).map(|entry| &*entry.text)
+        (0..self.len() as u32).find(|&id| !self.entry(id).is_used() && self.is_there(id)).map(|id| self.text(id))
     }
 
     /// Frees what has been taken in and nothing uses.
     pub fn drop_unused(&mut self) {
         for id in 0..self.len() as u32 {
-            if !self.entry(id).is_used() && self.index.find(self.entry(id).hash, |other| other == id).is_some() {
+            if !self.entry(id).is_used() && self.is_there(id) {
                 self.hold(id);
                 self.release(id);
             }
@@ -353,5 +409,19 @@ mod tests {
         interner.release(a);
         assert_eq!(interner.index.keys(), 0);
         assert_eq!(interner.acquire("b"), a, "its number is used again");
+    }
+
+    #[test]
+    fn texts_keep_the_numbers_they_are_given_and_the_others_are_free() {
+        let mut interner = Interner::default();
+        assert!(interner.load_at(3, "d") && interner.load_at(1, "b"));
+        assert!(!interner.load_at(1, "c") && !interner.load_at(2, "d"), "both are there");
+        assert_eq!(interner.load("e"), 4);
+        interner.settle();
+        interner.hold_all(&[0, 2, 0, 1, 1]).expect("each is there");
+        assert_eq!((interner.text(1), interner.text(3), interner.unused(), interner.texts()), ("b", "d", None, 3));
+        assert_eq!(["f", "b", "g", "h"].map(|text| interner.acquire(text)), [0, 1, 2, 5]);
+        let refused = interner.hold_all(&[0, 0, 0, 0, 0, 0]).and(Interner::default().hold_all(&[1]));
+        assert_eq!(refused.expect_err("it has no texts").0, "an event has text 0, which is not there");
     }
 }

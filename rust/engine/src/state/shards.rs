@@ -7,9 +7,8 @@
 use std::ops::Range;
 
 use super::interner::{Interner, Texts};
-use super::table::{Idle, Loading, Table};
+use super::table::{Idle, Loading, Table, next_key};
 use crate::encode::{Broken, Input};
-use crate::key;
 use crate::plan::TablePlan;
 
 /// Keys that are looked at for leaving at one event at most.
@@ -167,21 +166,25 @@ impl Shards {
         input: &mut Input<'_>,
         texts: &mut Texts<'_>,
     ) -> Result<(), Broken> {
-        let (hash, key) = Self::next_key(input)?;
-        self.of_mut(hash).load_key(plan, loading, (hash, key), input, texts)
-    }
-
-    /// The bytes of the key that comes next, and their hash.
-    pub fn next_key<'a>(input: &mut Input<'a>) -> Result<(u64, &'a [u8]), Broken> {
-        let length = input.count(1)?;
-        let key = input.take(length)?;
-        Ok((key::hash(key), key))
+        let (key, rest) = next_key(input)?;
+        self.of_mut(key.hash).load_key(plan, loading, (key, rest), input, texts)
     }
 
     /// Makes room in the index for so many keys, or somewhat less.
     pub fn reserve(&mut self, keys: u64) {
         let share = keys / self.shards.len() as u64;
         self.shards.iter_mut().for_each(|shard| shard.reserve(share));
+    }
+
+    /// The same for keys that are to sleep.
+    pub fn reserve_asleep(&mut self, keys: u64) {
+        let (count, bits) = (self.shards.len() as u64, self.shards.len().ilog2());
+        self.shards.iter_mut().for_each(|shard| shard.reserve_asleep(bits, keys / count));
+    }
+
+    /// How many keys sleep.
+    pub fn keys_asleep(&self) -> usize {
+        self.shards.iter().map(Table::keys_asleep).sum()
     }
 
     /// How many shards there are.

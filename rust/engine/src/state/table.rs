@@ -27,6 +27,7 @@ const STEPS_MAX: usize = 2 * RUN;
 /// A log is measured again after so many events.
 const MEASURED_EVERY: u8 = 16;
 
+mod asleep;
 mod captured;
 mod carried;
 mod course;
@@ -37,11 +38,13 @@ mod settle;
 mod spilled;
 
 pub(crate) use super::slab::Reference;
+use asleep::Asleep;
+pub(crate) use asleep::{Laid, UNREADABLE};
 use captured::Capture;
 pub(crate) use captured::Saved;
 pub(crate) use idle::Idle;
 pub(super) use log_captured::LogCapture;
-pub(crate) use saved::{Loading, save_block};
+pub(crate) use saved::{Loading, next_key, save_block};
 pub(crate) use spilled::{Elsewhere, Leaving, key_in};
 
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub(crate) struct Table {
     extras: Extras,
     extra_bytes: usize,
     expiry: Option<Expiry>,
+    /// Keys that are as they were read.
+    asleep: Option<Box<Asleep>>,
     idle_after: Option<i64>,
     /// A run without events.
     empty: Box<[u64]>,
@@ -88,6 +93,7 @@ impl Table {
             extras: Extras::default(),
             extra_bytes: 0,
             expiry: after.map(|after| Expiry::new(after, evicts)),
+            asleep: None,
             idle_after: idle_after.filter(|_| plan.forever),
             empty: vec![0; plan.shape.words_of(0)].into_boxed_slice(),
             scratch: Scratch::new(),
@@ -98,9 +104,18 @@ impl Table {
         }
     }
 
-    /// Where the state of a key lies, if it has any.
+    /// Where the state of a key lies, if it has any. One that sleeps wakes.
     #[inline]
-    pub fn find(&self, key: Key<'_>) -> Option<Reference> {
+    pub fn find(&mut self, plan: &TablePlan, key: Key<'_>, texts: &Interner) -> Option<Reference> {
+        match self.find_here(key) {
+            None if self.asleep.is_some() => self.wake(plan, key, texts),
+            found => found,
+        }
+    }
+
+    /// The same of a key that does not sleep.
+    #[inline]
+    pub fn find_here(&self, key: Key<'_>) -> Option<Reference> {
         self.index.find(key.hash, |reference| {
             let block = self.slab.block(reference);
             let header = Header(block[0]);
@@ -428,7 +443,7 @@ impl Table {
     #[inline]
     pub fn expire(&mut self, plan: &TablePlan, mark: i64, most: usize, texts: &mut Interner) {
         if self.soonest() <= mark {
-            self.expire_with(plan, mark, most, texts, |_, _, _| Elsewhere::No);
+            self.expire_with(plan, mark, most, texts, |table, hash, texts| table.wake_due(plan, hash, mark, texts));
         }
     }
 
@@ -537,7 +552,7 @@ impl Table {
 
     /// Number of keys.
     pub fn keys(&self) -> usize {
-        self.index.keys()
+        self.index.keys() + self.keys_asleep()
     }
 
     pub fn bytes(&self) -> usize {
@@ -546,7 +561,8 @@ impl Table {
 
     /// Without those of the index, whose size goes in steps.
     pub fn bytes_beside_index(&self) -> usize {
-        self.slab.bytes() + self.extra_bytes + self.extras.bytes() + self.expiry.as_ref().map_or(0, Expiry::bytes)
+        let expiry = self.expiry.as_ref().map_or(0, Expiry::bytes);
+        self.slab.bytes() + self.extra_bytes + self.extras.bytes() + expiry + self.asleep_bytes()
     }
 
     /// Bytes that it holds for keys to come, since others have left or grown.

@@ -174,8 +174,10 @@ pub fn bytes(engine: &Engine) -> Vec<u8> {
 
 /// An engine from them.
 pub fn restored(plan: &Arc<Plan>, options: Options, bytes: &[u8]) -> Result<Engine, String> {
-    // How many threads read it is not to matter.
-    let threads = [1, 1, 1, 1, 1, 1, 2, 3][bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>() % 8];
+    // How many threads read it, and whether its keys sleep, is not to matter.
+    let number = bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>();
+    let threads = [1, 1, 1, 1, 1, 1, 2, 3][number % 8];
+    let options = Options { sleeping_from_bytes: [0, u64::MAX][number / 8 % 2], ..options };
     let read = Engine::read_checkpoint(plan, options, threads, &mut &bytes[..], bytes.len() as u64, "memory");
     read.map(|(engine, offsets)| {
         assert_eq!(offsets, r#"{"payments-0":7}"#);
@@ -193,7 +195,7 @@ pub fn some(all: &[Json], seed: u64, count: usize) -> Vec<Json> {
     chosen.into_iter().map(|place| all[place].clone()).collect()
 }
 
-/// Everything that is counted, but for how memory lies.
+/// Everything that is counted, but for how memory lies and what sleeps.
 pub fn counts(engine: &Engine) -> Stats {
-    Stats { state_bytes: 0, journal_bytes: 0, ..engine.stats() }
+    Stats { state_bytes: 0, journal_bytes: 0, asleep_keys: 0, ..engine.stats() }
 }

@@ -50,6 +50,7 @@ impl Table {
         if let Some(expiry) = &mut self.expiry {
             expiry.begin_capture();
         }
+        self.begin_to_save_asleep();
         self.step_ticks()
     }
 
@@ -76,7 +77,7 @@ impl Table {
         self.capture = Some(capture);
     }
 
-    /// A key on disk is about to come back, or to be passed over: its image is what is saved of it.
+    /// A key on disk, or asleep, is about to come back, or to be passed over: its image is what is saved of it.
     pub fn save_image(&mut self, image: &[u8]) {
         let Some(capture) = &mut self.capture else { return };
         if capture.pieces.last().is_none_or(|piece| !piece.ends || piece.bytes.len() >= PIECE_BYTES * 3 / 4) {
@@ -142,6 +143,12 @@ impl Table {
         let Some(mut capture) = self.capture.take() else { return true };
         let (order, begin) = (TextOrder::none(), out.len());
         blocks.clear();
+        let (keys, is_through) = self.save_asleep(bytes, out);
+        capture.keys += keys;
+        if !is_through {
+            self.capture = Some(capture);
+            return false;
+        }
         let mut others = 0;
         let is_done = loop {
             if out.len() - begin + blocks.len() * size_of::<u64>() + others >= bytes {
@@ -186,6 +193,7 @@ impl Table {
 
     /// All keys have been passed over: how many there were.
     pub fn end_capture(&mut self) -> u64 {
+        self.end_saving_asleep();
         self.capture.take().map_or(0, |capture| capture.keys)
     }
 }

@@ -4,7 +4,7 @@ use super::super::interner::TextOrder;
 use super::super::run::{Run, bits};
 use super::super::slab::Reference;
 use super::Table;
-use super::saved::save_bounds;
+use super::saved::{save_bounds, tell_rest};
 use crate::definition::FieldKind;
 use crate::encode::Encode;
 use crate::plan::{Place, Selection, TablePlan};
@@ -19,6 +19,7 @@ impl Table {
         order: &TextOrder,
         out: &mut Vec<u8>,
     ) {
+        let start = out.len();
         self.save_name(reference, out);
         let (log, past) = self.log_of(plan, reference);
         save_bounds(log, self.room_of(reference), out);
@@ -30,6 +31,7 @@ impl Table {
         if let Some(past) = past {
             past.save_chosen(plan, chosen, order, out);
         }
+        tell_rest(&mut out[start..], 0);
     }
 }
 

@@ -39,7 +39,7 @@ impl Table {
         // A state that is being saved is changed row by row.
         if self.idle_after.is_none() && self.capture.is_none() && many.together() {
             groups.make(own);
-            self.answer_groups(many, own, groups, columns, answered);
+            self.answer_groups(many, own, groups, (columns, &texts), answered);
         }
         let mut looked = 0;
         for (place, row) in own.rows.iter().enumerate() {
@@ -52,7 +52,7 @@ impl Table {
             } else {
                 let next = own.rows.get(place + AHEAD).filter(|next| next.keyed);
                 if let Some(next) = next.filter(|_| groups.together(place + AHEAD).is_none()) {
-                    self.warm(self.find(own.key(next)));
+                    self.warm(self.find_here(own.key(next)));
                 }
                 self.take_in_one(many, own, place, &mut texts, answered);
             }
@@ -67,7 +67,7 @@ impl Table {
     /// A row by itself.
     fn take_in_one(&mut self, many: &Many<'_>, own: &Own, place: usize, texts: &mut Interner, answered: &mut Answered) {
         let row = &own.rows[place];
-        let found = if row.keyed { self.find(own.key(row)) } else { None };
+        let found = if row.keyed { self.find(many.plan, own.key(row), texts) } else { None };
         let record = own.record(many.plan, place);
         if let Some(read) = many.read {
             let question = Question {
@@ -93,14 +93,14 @@ impl Table {
         many: &Many<'_>,
         own: &Own,
         groups: &mut Groups,
-        columns: &mut Columns,
+        (columns, texts): (&mut Columns, &Interner),
         answered: &mut Answered,
     ) {
         for number in 0..groups.groups.len() + AHEAD {
             // The state of a key is asked for before it is needed.
             if let Some(ahead) = groups.groups.get(number).filter(|group| group.len >= ROWS_MIN) {
                 let first = &own.rows[groups.places_of(ahead)[0] as usize];
-                let found = self.find(own.key(first));
+                let found = self.find(many.plan, own.key(first), texts);
                 self.warm(found);
                 groups.groups[number].old = found;
             }
@@ -230,6 +230,7 @@ impl Table {
     fn expire_noted(&mut self, plan: &TablePlan, mark: i64, most: usize, groups: &mut Groups, texts: &mut Interner) {
         for _ in 0..most {
             let Some(hash) = self.expiry.as_mut().and_then(|expiry| expiry.pop_due(mark)) else { return };
+            let elsewhere = self.wake_due(plan, hash, mark, texts);
             let due = |state| {
                 let noted = groups.of_state(state).map(|number| groups.groups[number].newest);
                 let newest = noted.unwrap_or_else(|| self.newest(plan, state));
@@ -260,6 +261,9 @@ impl Table {
                 && let Some(expiry) = &mut self.expiry
             {
                 expiry.put(hash, due);
+            } else if let (Some(again), Some(expiry)) = (elsewhere.again(plan, self.idle_after, mark), &mut self.expiry)
+            {
+                expiry.put(hash, again);
             }
         }
     }

@@ -8,7 +8,7 @@ use super::super::interner::TextOrder;
 use super::super::log::Log;
 use super::super::run::RUN;
 use super::captured::PIECE_BYTES;
-use super::saved::save_records;
+use super::saved::{save_records, tell_rest};
 use crate::plan::TablePlan;
 
 /// A log on its way out.
@@ -68,7 +68,10 @@ impl LogCapture {
     pub fn pieces(self) -> Vec<Vec<u8>> {
         assert!(self.from >= self.to, "a log is saved as a whole");
         let events = self.front.into_iter().chain(self.back.into_iter().rev());
-        std::iter::once(self.head).chain(events).chain([self.past]).collect()
+        let mut pieces: Vec<Vec<u8>> = std::iter::once(self.head).chain(events).chain([self.past]).collect();
+        let after = pieces[1..].iter().map(Vec::len).sum();
+        tell_rest(&mut pieces[0], after);
+        pieces
     }
 }
 

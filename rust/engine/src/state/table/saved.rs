@@ -20,7 +20,15 @@ use crate::encode::{Broken, Encode, Input};
 use crate::plan::{FlagPlan, Place, TablePlan};
 
 /// Written in place of the room of a run.
-const BUSY: u8 = 0;
+pub(super) const BUSY: u8 = 0;
+/// What stands before a key: of how many bytes it is, and how many follow it.
+pub(super) const HEAD_BYTES: usize = 8;
+/// More than follow a key.
+pub(super) const REST_MAX: u32 = 1 << 31;
+
+const NO_PAST: &str = "a key has a past and the plan keeps none of it";
+const UNSORTED: &str = "the events of a key are not in the order of their times";
+pub(super) const TWICE: &str = "a key of a table is there twice, or too long";
 
 /// A table that is being read.
 #[derive(Debug, Default)]
@@ -65,6 +73,7 @@ impl Table {
 
     /// Appends one key.
     pub fn save_key(&self, plan: &TablePlan, reference: Reference, order: &TextOrder, out: &mut Vec<u8>) {
+        let start = out.len();
         self.save_name(reference, out);
         let (log, past) = self.log_of(plan, reference);
         save_bounds(log, self.room_of(reference), out);
@@ -73,6 +82,7 @@ impl Table {
         if let Some(past) = past {
             past.save(plan, order, out);
         }
+        tell_rest(&mut out[start..], 0);
     }
 
     /// Appends the words of a key's block where they are all that there is of the key: `save_block` makes its bytes of them. False else.
@@ -86,7 +96,7 @@ impl Table {
         is_all
     }
 
-    /// Appends the bytes of a key itself, and before them how many there are.
+    /// Appends the bytes of a key itself, and before them how many there are; how many follow is told once they do.
     pub(super) fn save_name(&self, reference: Reference, out: &mut Vec<u8>) {
         save_name(self.slab.block(reference), out);
     }
@@ -125,15 +135,15 @@ impl Table {
         &mut self,
         plan: &TablePlan,
         loading: &mut Loading,
-        (hash, key): (u64, &[u8]),
+        (key, rest): (Key<'_>, usize),
         input: &mut Input<'_>,
         texts: &mut Texts<'_>,
     ) -> Result<(), Broken> {
-        if key.len() >= 1 << 24 || self.find(Key { hash, bytes: key }).is_some() {
-            return Err(Broken::new("a key of a table is there twice, or too long"));
+        if key.bytes.len() >= 1 << 24 || self.find_here(key).is_some() || self.sleeps(key) {
+            return Err(Broken::new(TWICE));
         }
-        self.load_state(plan, loading, (hash, key), input, texts)?;
-        loading.hashes.push(hash);
+        self.load_state(plan, loading, (key, rest), input, texts)?;
+        loading.hashes.push(key.hash);
         Ok(())
     }
 
@@ -142,19 +152,20 @@ impl Table {
         &mut self,
         plan: &TablePlan,
         loading: &mut Loading,
-        (hash, key): (u64, &[u8]),
+        (key, rest): (Key<'_>, usize),
         input: &mut Input<'_>,
         texts: &mut Texts<'_>,
     ) -> Result<Reference, Broken> {
+        let before = input.left();
         let room: u8 = input.read()?;
         let (reference, ends) = if room == BUSY {
-            self.load_busy(plan, loading, key, input, texts)?
+            self.load_busy(plan, loading, key.bytes, input, texts)?
         } else {
-            self.load_run(plan, key, usize::from(room), input, texts)?
+            self.load_run(plan, key.bytes, usize::from(room), input, texts)?
         };
         if input.read()? {
             let Some(number) = self.extra_of(plan, reference) else {
-                return Err(Broken::new("a key has a past and the plan keeps none of it"));
+                return Err(Broken::new(NO_PAST));
             };
             let past = Past::load(plan, ends, input, texts)?;
             self.extras.get_mut(number).past = Some(Box::new(past));
@@ -163,8 +174,36 @@ impl Table {
         if let Some(number) = number_of(block, Header(block[0])) {
             self.measure(number);
         }
-        self.index.insert(hash, reference);
+        self.index.insert(key.hash, reference);
+        told_right(rest, before - input.left())?;
         Ok(reference)
+    }
+
+    /// As `load_state`, but the key is not made: what could be wrong with it is found, and its texts are held.
+    pub(super) fn check_state(
+        &self,
+        plan: &TablePlan,
+        rest: usize,
+        input: &mut Input<'_>,
+        texts: &mut Texts<'_>,
+    ) -> Result<(), Broken> {
+        let before = input.left();
+        let room: u8 = input.read()?;
+        let (first, end) =
+            if room == BUSY { read_ends(input)? } else { (0, read_len(usize::from(room), input)? as u64) };
+        let (mut at, mut time) = (first, i64::MIN);
+        while at < end {
+            let events = (end - at).min(RUN as u64 - at % RUN as u64);
+            time = check_records(plan, events as usize, time, input, texts)?;
+            at += events;
+        }
+        if input.read()? {
+            if !self.has_extras(plan) {
+                return Err(Broken::new(NO_PAST));
+            }
+            Past::load(plan, (first, end), input, texts)?;
+        }
+        told_right(rest, before - input.left())
     }
 
     /// The number of the extra of a key whose past is to be put there.
@@ -205,10 +244,7 @@ impl Table {
         input: &mut Input<'_>,
         texts: &mut Texts<'_>,
     ) -> Result<(Reference, (u64, u64)), Broken> {
-        let len = usize::from(input.read::<u8>()?);
-        if room > RUN || len > room {
-            return Err(Broken(format!("a run of {len} events has room for {room}")));
-        }
+        let len = read_len(room, input)?;
         let header = Header(Header::new(self.has_extras(plan), key.len()).0 | self.turn);
         let (reference, words) = self.block_for(header, key, plan.shape.words_of(room));
         let run = &mut self.slab.block_mut(reference)[header.run()..words];
@@ -230,11 +266,7 @@ impl Table {
         input: &mut Input<'_>,
         texts: &mut Texts<'_>,
     ) -> Result<(Reference, (u64, u64)), Broken> {
-        let (first, end): (u64, u64) = input.read()?;
-        // The records themselves say more of how many there can be; each has its time.
-        if first > end || end > POSITION_MAX || end - first > (input.left() / 8) as u64 {
-            return Err(Broken(format!("a log of positions {first} to {end}")));
-        }
+        let (first, end) = read_ends(input)?;
         let mut busy = Box::new(Busy::begin(plan, first, texts.get()));
         let mut time = i64::MIN;
         while busy.end() < end {
@@ -296,7 +328,7 @@ impl Loading {
 
 /// Appends the bytes of a key whose block this begins with, and of which there is no more; how many words the block has.
 pub(crate) fn save_block(plan: &TablePlan, block: &[u64], order: &TextOrder, out: &mut Vec<u8>) -> usize {
-    let header = Header(block[0]);
+    let (header, start) = (Header(block[0]), out.len());
     save_name(block, out);
     let run = run_of(block, header, plan);
     save_bounds(Log::Run(run), header.room(), out);
@@ -304,7 +336,24 @@ pub(crate) fn save_block(plan: &TablePlan, block: &[u64], order: &TextOrder, out
         save_records(plan, run, 0, run.len(), order, out);
     }
     false.encode(out);
+    tell_rest(&mut out[start..], 0);
     header.words()
+}
+
+/// Says in front of a key how many bytes follow it: those that are here, and so many `elsewhere`.
+pub(super) fn tell_rest(saved: &mut [u8], elsewhere: usize) {
+    let (head, after) = saved.split_at_mut(HEAD_BYTES);
+    let (name, rest) = head.split_at_mut(HEAD_BYTES / 2);
+    let name = name.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));
+    let bytes = u32::try_from(after.len() + elsewhere - name).ok().filter(|&bytes| bytes < REST_MAX);
+    rest.copy_from_slice(&bytes.expect("a key has less than 2 GiB").to_le_bytes());
+}
+
+/// The key that comes next, and how many bytes follow it; 0 where that is not told, as before format 4.
+pub(crate) fn next_key<'a>(input: &mut Input<'a>) -> Result<(Key<'a>, usize), Broken> {
+    let (length, rest): (u32, u32) = input.read()?;
+    let key = input.take(length as usize)?;
+    Ok((Key::of(key), rest as usize))
 }
 
 fn save_name(block: &[u64], out: &mut Vec<u8>) {
@@ -357,6 +406,70 @@ pub(super) fn save_records(
     }
 }
 
+/// How many events a run has that has room for so many.
+fn read_len(room: usize, input: &mut Input<'_>) -> Result<usize, Broken> {
+    let len = usize::from(input.read::<u8>()?);
+    if room > RUN || len > room {
+        return Err(Broken(format!("a run of {len} events has room for {room}")));
+    }
+    Ok(len)
+}
+
+/// Positions at which the log of a busy key begins and ends.
+fn read_ends(input: &mut Input<'_>) -> Result<(u64, u64), Broken> {
+    let (first, end): (u64, u64) = input.read()?;
+    // The records themselves say more of how many there can be; each has its time.
+    if first > end || end > POSITION_MAX || end - first > (input.left() / 8) as u64 {
+        return Err(Broken(format!("a log of positions {first} to {end}")));
+    }
+    Ok((first, end))
+}
+
+/// Whether as many bytes follow a key as were announced, where they were.
+fn told_right(rest: usize, read: usize) -> Result<(), Broken> {
+    if rest > 0 && read != rest {
+        return Err(Broken(format!("{read} bytes follow a key where {rest} were announced")));
+    }
+    Ok(())
+}
+
+/// As `load_records`, of so many that are put nowhere.
+fn check_records(
+    plan: &TablePlan,
+    events: usize,
+    after: i64,
+    input: &mut Input<'_>,
+    texts: &mut Texts<'_>,
+) -> Result<i64, Broken> {
+    let mut last = after;
+    let mut is_sorted = true;
+    for &time in input.take(events * 8)?.as_chunks().0 {
+        let time = i64::from_le_bytes(time);
+        is_sorted &= time >= last;
+        last = time;
+    }
+    if !is_sorted {
+        return Err(Broken::new(UNSORTED));
+    }
+    for column in &plan.columns {
+        match column.place {
+            Place::Word(0) => {}
+            Place::Word(_) => _ = input.take(events * 8)?,
+            Place::Half(_) => {
+                let values = input.take(events * 4)?.as_chunks().0;
+                if column.kind == FieldKind::String {
+                    texts.hold_same(
+                        values.iter().map(|&text| u32::from_le_bytes(text)).filter(|&text| text != ABSENT),
+                    )?;
+                }
+            }
+        }
+    }
+    let masks = plan.flags.iter().filter(|flag| matches!(flag, FlagPlan::Mask { .. })).count();
+    input.take(masks * 4)?;
+    Ok(last)
+}
+
 /// Reads records into these places of a run, which are empty, and holds their texts. None is earlier than `after`; the time of the last.
 fn load_records(
     plan: &TablePlan,
@@ -372,7 +485,7 @@ fn load_records(
     let mut last = after;
     for &time in &*times {
         if (time as i64) < last {
-            return Err(Broken::new("the events of a key are not in the order of their times"));
+            return Err(Broken::new(UNSORTED));
         }
         last = time as i64;
     }

@@ -6,7 +6,7 @@
 use super::super::block::{Header, number_of};
 use super::super::interner::{Interner, TextOrder, Texts};
 use super::super::slab::Reference;
-use super::saved::Loading;
+use super::saved::{Loading, next_key};
 use super::{Table, due_after};
 use crate::encode::{Broken, Input};
 use crate::key;
@@ -46,9 +46,7 @@ impl Elsewhere {
 
 /// The bytes of the key that an image is of.
 pub(crate) fn key_in(image: &[u8]) -> Result<&[u8], Broken> {
-    let mut input = Input::new(image);
-    let length = input.count(1)?;
-    input.take(length)
+    next_key(&mut Input::new(image)).map(|(key, _)| key.bytes)
 }
 
 impl Table {
@@ -139,14 +137,12 @@ impl Table {
         &mut self,
         plan: &TablePlan,
         loading: &mut Loading,
-        hash: u64,
         image: &[u8],
         texts: &Interner,
     ) -> Result<Reference, Broken> {
         let mut input = Input::new(image);
-        let length = input.count(1)?;
-        let key = input.take(length)?;
-        let reference = self.load_state(plan, loading, (hash, key), &mut input, &mut Texts::Kept(texts))?;
+        let key = next_key(&mut input)?;
+        let reference = self.load_state(plan, loading, key, &mut input, &mut Texts::Kept(texts))?;
         input.end()?;
         Ok(reference)
     }
