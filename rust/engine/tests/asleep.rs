@@ -248,15 +248,43 @@ fn of_cards(count: u64, ts: i64) -> Vec<Raw> {
     (0..count).map(event).collect()
 }
 
-#[test]
-fn memory_comes_back_as_keys_wake() {
+/// A few features of a card.
+fn of_a_card() -> Arc<Plan> {
     let chosen: Vec<Json> = features()
         .into_iter()
         .filter(|feature| feature["name"].as_str().is_some_and(|name| name.ends_with("_1")))
         .collect();
     let by_card = |feature: &Json| feature["expression"]["keys"][0]["name"] == "card";
     let chosen: Vec<Json> = chosen.into_iter().filter(by_card).take(6).collect();
-    let plan = compile(&chosen, 0, "reject").expect("each of them compiles");
+    compile(&chosen, 0, "reject").expect("each of them compiles")
+}
+
+/// While keys are saved they stay where they are, though most of a piece has woken.
+#[test]
+fn pieces_are_made_smaller_once_they_have_been_saved() {
+    let plan = of_a_card();
+    let mut never = Engine::new(Arc::clone(&plan));
+    of_cards(6_000, 1_000).iter().for_each(|event| drop(push(&mut never, event)));
+    let then = bytes(&never);
+    let mut engine = read(&plan, &Options::default(), &then, true);
+    let mut file = Vec::new();
+    let mut snapshot = Snapshot::begin(&mut engine, OFFSETS, &mut file).expect("memory takes it");
+    for (number, event) in of_cards(6_000, 1_005).iter().enumerate() {
+        // One key at a time is saved, and most of the others of its piece wake before they are.
+        if number % 6 == 0 {
+            snapshot.step_of(&mut engine, 1).expect("memory takes it");
+        }
+        assert_eq!(push(&mut engine, event), push(&mut never, event), "event {number}");
+    }
+    while !snapshot.step_of(&mut engine, 1).expect("memory takes it") {}
+    snapshot.end().expect("memory takes it");
+    assert!(bytes(&read(&plan, &Options::default(), &file, false)) == then, "the file is the state of its instant");
+    assert_same(&engine, &never, "at the end");
+}
+
+#[test]
+fn memory_comes_back_as_keys_wake() {
+    let plan = of_a_card();
     let mut awake = Engine::new(Arc::clone(&plan));
     for time in 0..4 {
         of_cards(20_000, 1_000 + time).iter().for_each(|event| drop(push(&mut awake, event)));
