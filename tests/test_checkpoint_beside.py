@@ -7,6 +7,7 @@ import threading
 
 import fastfeat as ff
 import numpy as np
+import pyarrow as pa
 import pytest
 from fastfeat import Engine, Stream, col, count
 from harness import row_bits
@@ -156,8 +157,6 @@ def test_a_checkpoint_out_of_an_event_of_the_engine_is_refused(tmp_path):
 
 
 def table(place):
-    import pyarrow as pa
-
     events = [event(place + further) for further in range(4)]
     return pa.table({name: [event[name] for event in events] for name in events[0]})
 
@@ -181,8 +180,6 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_who_has_the_engine_helps_to_save_it(tmp_path, call):
     """As long as it takes, as a thread may be kept from its processor."""
-    if call == "push_batch":
-        pytest.importorskip("pyarrow")
     engine, over, begin = Engine(numbers() if call == "push into out" else features()), threading.Event(), 2_000
     for place in range(begin):
         engine.push(event(place))
