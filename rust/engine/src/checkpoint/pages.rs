@@ -38,29 +38,40 @@ impl Pages {
             return;
         }
         self.taken = 0;
+        self.ask(true);
+    }
+
+    /// When all has been taken in: what is left comes page by page again, as an event is not to wait until the system has cleared a huge one. That
+    /// took up to 5 ms.
+    pub fn end(&self) {
+        if cfg!(all(target_os = "linux", target_env = "gnu")) {
+            self.ask(false);
+        }
+    }
+
+    fn ask(&self, huge: bool) {
         let mut block = black_box(Vec::<u8>::with_capacity(AHEAD_BYTES));
         if self.is_huge {
-            advise(block.spare_capacity_mut());
+            advise(block.spare_capacity_mut(), huge);
         }
         drop(black_box(block));
     }
 }
 
-/// Asks for huge pages, where they are not used without being asked for.
+/// Asks for huge pages, where they are not used without being asked for, or not to have them.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn advise<T>(block: &mut [T]) {
+fn advise<T>(block: &mut [T], huge: bool) {
     const PAGE: usize = 4096;
     let (start, bytes) = (block.as_mut_ptr().cast::<libc::c_void>(), size_of_val(block));
     let before = start as usize % PAGE;
+    let advice = if huge { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
     // SAFETY: it is a hint. No byte changes, whatever lies in the first and the last page, and an address that it does not like is an error,
     // which changes nothing.
-    let _ = unsafe {
-        libc::madvise(start.wrapping_byte_sub(before), (before + bytes).next_multiple_of(PAGE), libc::MADV_HUGEPAGE)
-    };
+    let _ = unsafe { libc::madvise(start.wrapping_byte_sub(before), (before + bytes).next_multiple_of(PAGE), advice) };
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn advise<T>(_: &mut [T]) {}
+fn advise<T>(_: &mut [T], _: bool) {}
 
 #[cfg(test)]
 mod tests {
@@ -70,9 +81,9 @@ mod tests {
     fn advice_changes_no_byte() {
         let mut bytes: Vec<u8> = (0..40_000_u32).map(|place| place as u8).collect();
         for (from, to) in [(0, 0), (0, 1), (1, 4_097), (4_095, 8_193), (17, 39_999), (0, 40_000)] {
-            advise(&mut bytes[from..to]);
+            advise(&mut bytes[from..to], from % 2 == 0);
         }
-        advise::<u64>(&mut []);
+        advise::<u64>(&mut [], true);
         assert!(bytes.iter().enumerate().all(|(place, &byte)| byte == place as u8));
     }
 
@@ -82,6 +93,9 @@ mod tests {
         let kept: Vec<Vec<u8>> = (0..8_u8)
             .map(|turn| {
                 pages.prepare(TAKEN_BYTES);
+                if turn == 5 {
+                    pages.end();
+                }
                 vec![turn; 10_000]
             })
             .collect();

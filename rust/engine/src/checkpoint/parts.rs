@@ -175,6 +175,7 @@ pub(super) fn read(
             take_in(engine, plan, &mut part, (numbers, sleep), &mut taken)?;
             first = parts.next(part.payload)?;
         }
+        pages.iter().for_each(Pages::end);
     }
     for (index, (&wanted, taken)) in wanted.iter().zip(&taken).enumerate() {
         let (found, name) = (taken.loading.keys() as u64, &plan.tables[index].name);
@@ -268,6 +269,7 @@ impl Owner<'_> {
                 break;
             }
         }
+        self.pages.iter().for_each(Pages::end);
         (self.uses, self.taken)
     }
 
@@ -432,6 +434,7 @@ impl HandOut<'_> {
     /// Waits for the others; what is left for this thread, in the order of the file, or the first fault of it.
     fn end(mut self, read: Result<(), (usize, Fault)>) -> Result<Vec<Part>, Fault> {
         self.inboxes.clear();
+        self.pages.iter().for_each(Pages::end);
         let mut first = read.err();
         while let Ok(back) = self.back.recv() {
             if let Err(fault) = self.take_back(back)
