@@ -3,9 +3,10 @@
 import json
 import random
 
+import fastfeat as ff
 import pyarrow
 import pytest
-from fastfeat import Engine
+from fastfeat import Engine, Stream, count
 from harness import assert_equals_reference, assert_row, definition, row_bits, sorted_by_time
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -113,6 +114,22 @@ def told(engine):
 # --- Rows without an event -----------------------------------------------------------------------------------------
 
 
+EARLIEST_NS, LATEST_NS = -62_135_596_800 * 10**9, 253_402_300_800 * 10**9 - 1
+
+
+@pytest.mark.parametrize(("at_us", "is_there"), [(0, True), (-1, False), (-5, False)])
+def test_the_watermark_may_lie_before_the_first_instant_but_no_question(at_us, is_there):
+    payments = Stream("payments", {"ts": ff.Timestamp("us"), "card": ff.String()}, time="ts", lateness="5us")
+    engine = Engine(payments.features(seen=count().over("card", "1h")))
+    engine.push({"ts": EARLIEST_NS // 1_000, "card": "a"})
+    at = EARLIEST_NS // 1_000 + at_us
+    if is_there:
+        assert engine.lookup({"card": "a"}, at=at)["seen"] == 1
+    else:
+        with pytest.raises(ff.InvalidEvent, match="instants lie between 0001-01-01 and 9999-12-31"):
+            engine.lookup({"card": "a"}, at=at)
+
+
 @given(cases(disorder=WITHIN, language=WHOLE), st.data())
 def test_lookups_equal_the_reference(case, data):
     """Between events and after them: at the watermark, at the newest event, and a window later."""
@@ -132,6 +149,10 @@ def test_lookups_equal_the_reference(case, data):
         at_ns = reference.nanoseconds(newest) + ahead - data.draw(st.sampled_from((0, own.lateness_ns)))
         at_ns -= at_ns % max(UNITS[unit], reference.nanoseconds(1))
         ticks = at_ns // reference.nanoseconds(1)
+        if not EARLIEST_NS <= at_ns <= LATEST_NS:
+            with pytest.raises(ff.InvalidEvent, match="instants lie between 0001-01-01 and 9999-12-31"):
+                engine.lookup(given_keys, at=in_unit(at_ns, unit))
+            continue
         try:
             moment = reference.lookup_moment(given_keys, ticks, own.name)
         except TooFarBackError:
